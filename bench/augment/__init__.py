@@ -1,0 +1,1 @@
+"""Data augmentation on the device: RandAugment, Mixup, flips and Inception crops."""

@@ -1,0 +1,97 @@
+"""Which examples a step sees: a pure function of (seed, step), so a run resumes from its step number alone.
+
+Positions 0, 1, 2, ... run through the epochs; within an epoch a position is mapped to an example by a stateless permutation, so
+every example comes exactly once per epoch however often the run was interrupted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+U64 = NDArray[np.uint64]
+_ROUNDS = 4
+
+
+def mix(x: U64) -> U64:
+    """Returns a 64-bit hash of each element (the finaliser of SplitMix64, Steele et al. 2014)."""
+    with np.errstate(over="ignore"):
+        x = x + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def permute(index: NDArray[np.integer], n: int, seed: int, epoch: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Maps each index in [0, n) to its place in the permutation that (seed, epoch) stands for.
+
+    A balanced Feistel network over the next even power of two, walked until the value falls below n (cycle walking), so it is a
+    bijection for every n up to 2**62 and needs no memory.
+
+    Args:
+      index: positions within the epoch, any shape, 0 <= index < n.
+      n: size of the set.
+      seed: of the run.
+      epoch: number of the epoch of each position, same shape.
+
+    Returns:
+      int64 array of the same shape.
+    """
+    half = max(1, (max(n - 1, 1).bit_length() + 1) // 2)
+    shift, mask = np.uint64(half), np.uint64((1 << half) - 1)
+    key = mix(mix(np.full(index.shape, seed, np.uint64)) ^ epoch.astype(np.uint64))
+    value = index.astype(np.uint64)
+    walking = np.ones(index.shape, bool)
+    while walking.any():
+        x, k = value[walking], key[walking]
+        left, right = x >> shift, x & mask
+        for r in range(_ROUNDS):
+            left, right = right, left ^ (mix(right ^ mix(k ^ np.uint64(r))) & mask)
+        value[walking] = (left << shift) | right
+        walking &= value >= np.uint64(n)
+    return value.astype(np.int64)
+
+
+def subset(n: int, fraction: float) -> NDArray[np.int64]:
+    """Returns the ascending indices of the examples that belong to a fraction of a set of n.
+
+    An example belongs by the hash of its own index alone, so a smaller fraction lies within every larger one and any host
+    that holds any part of the set decides alike. The count is therefore near `n * fraction`, not exactly it.
+    """
+    share = mix(np.arange(n, dtype=np.uint64)) >> np.uint64(11)
+    return np.flatnonzero(share.astype(np.float64) * 2.0**-53 < fraction)
+
+
+class Chunk(NamedTuple):
+    """What consecutive steps see: `examples` and `epochs`, both int32[steps, batch]."""
+
+    examples: NDArray[np.int32]
+    epochs: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of a run over `fraction` of a training set of `n` examples."""
+
+    n: int
+    batch_size: int
+    seed: int
+    fraction: float = 1.0
+
+    @cached_property
+    def members(self) -> NDArray[np.int64]:
+        """Returns the indices of the examples that take part."""
+        return subset(self.n, self.fraction)
+
+    def chunk(self, step: int, steps: int) -> Chunk:
+        """Returns what steps `step`, ..., `step + steps - 1` see."""
+        size = len(self.members)
+        position = np.arange(step * self.batch_size, (step + steps) * self.batch_size, dtype=np.int64)
+        epoch = position // size
+        examples = self.members[permute(position % size, size, self.seed, epoch)]
+        shape = (steps, self.batch_size)
+        return Chunk(examples.astype(np.int32).reshape(shape), epoch.astype(np.int32).reshape(shape))

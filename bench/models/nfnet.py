@@ -1,0 +1,149 @@
+"""Normaliser-free ResNet (NFNet), as in DeepMind's released `nfnet.py` and `base.py`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bench.models.conv import conv2d
+from bench.models.noise import Noise, dropout, stochastic_depth
+from bench.points.variants import NFNetSpec
+
+# Scale that gives GELU of a unit normal a unit standard deviation; DeepMind's Monte-Carlo value, kept to the digit.
+_GELU_GAMMA = 1.7015043497085571
+# Floor of variance * fan-in in weight standardisation, `WSConv2D` of the released code.
+_WS_FLOOR = 1e-4
+_CONV_INIT = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+
+
+def _act(x: jax.Array) -> jax.Array:
+    return nn.gelu(x) * _GELU_GAMMA
+
+
+def _halve(x: jax.Array) -> jax.Array:
+    """Returns the means of 2x2 windows at stride 2; a window over the border averages only the pixels inside."""
+    batch, height, width, channels = x.shape
+    # Repeating the border pixel leaves the mean of the inside pixels unchanged.
+    x = jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return x.reshape(batch, -(-height // 2), 2, -(-width // 2), 2, channels).mean((2, 4))
+
+
+class WSConv(nn.Module):
+    """Convolution with scaled weight standardisation and bias on x[B, H, W, I] -> [B, H', W', channels]."""
+
+    channels: int
+    kernel: int = 1
+    stride: int = 1
+    groups: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Returns the convolution with the standardised weights."""
+        shape = (self.kernel, self.kernel, x.shape[-1] // self.groups, self.channels)
+        weights = self.param("kernel", _CONV_INIT, shape, jnp.float32)
+        gain = self.param("gain", nn.initializers.ones, (self.channels,), jnp.float32).reshape(1, 1, 1, -1)
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32).reshape(1, 1, 1, -1)
+        mean = weights.mean((0, 1, 2), keepdims=True)
+        variance = weights.var((0, 1, 2), keepdims=True)
+        fan_in = int(np.prod(shape[:3]))
+        weights = (weights - mean) * gain * jax.lax.rsqrt(jnp.maximum(variance * fan_in, _WS_FLOOR))
+        y: jax.Array = conv2d(x, weights.astype(self.dtype), self.stride, self.groups)
+        return y + bias.astype(self.dtype)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gates of x[B, H, W, C]: twice a sigmoid of two linear layers on the mean; returns [B, 1, 1, C].
+
+    The hidden activation is a plain ReLU without gamma: the released weights need it, although the paper writes GELU.
+    """
+
+    hidden: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Returns the gates, between 0 and 2."""
+        y = x.mean((1, 2))
+        y = nn.relu(self._linear(y, self.hidden, "linear"))
+        return 2 * nn.sigmoid(self._linear(y, x.shape[-1], "linear_1"))[:, None, None, :]
+
+    def _linear(self, x: jax.Array, outputs: int, name: str) -> jax.Array:
+        # Haiku's default for Linear, which the released code uses.
+        init = nn.initializers.truncated_normal(x.shape[-1] ** -0.5)
+        return nn.Dense(outputs, kernel_init=init, dtype=self.dtype, name=name)(x)
+
+
+class NFBlock(nn.Module):
+    """Residual block on x[B, H, W, I] -> [B, H/stride, W/stride, channels]; `beta` is 1 / the expected std of x."""
+
+    spec: NFNetSpec
+    channels: int
+    stride: int
+    beta: float
+    site: int
+    fraction: float
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, noise: Noise | None) -> jax.Array:
+        """Returns the shortcut plus the scaled branch."""
+        middle = int(self.channels * self.spec.bottleneck)
+        groups = middle // self.spec.group_width
+        out = _act(x) * self.beta
+        shortcut = x
+        if self.stride > 1 or x.shape[-1] != self.channels:
+            pooled = _halve(out) if self.stride > 1 else out
+            shortcut = WSConv(self.channels, dtype=self.dtype, name="conv_shortcut")(pooled)
+        out = WSConv(middle, dtype=self.dtype, name="conv0")(out)
+        out = WSConv(middle, 3, self.stride, groups, self.dtype, name="conv1")(_act(out))
+        out = WSConv(middle, 3, 1, groups, self.dtype, name="conv1b")(_act(out))
+        out = WSConv(self.channels, dtype=self.dtype, name="conv2")(_act(out))
+        out = out * SqueezeExcite(int(self.channels * self.spec.se_ratio), self.dtype, name="squeeze_excite")(out)
+        out = stochastic_depth(out, noise, self.site, self.fraction)
+        skip_gain = self.param("skip_gain", nn.initializers.zeros, (), jnp.float32)
+        return out * (skip_gain * self.spec.alpha).astype(self.dtype) + shortcut
+
+
+class NFNet(nn.Module):
+    """Images float32[B, H, W, 3] in [-1, 1] -> (logits float32[B, classes], pooled features float32[B, 2 * widths[-1]]).
+
+    `dtype` is the compute type; parameters are always float32.
+    """
+
+    spec: NFNetSpec
+    classes: int
+    head_bias: float = 0.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, noise: Noise | None = None) -> tuple[jax.Array, jax.Array]:
+        """Returns (logits, features); `noise` None is the deterministic pass."""
+        spec = self.spec
+        x = images.astype(self.dtype)
+        for i, (channels, kernel, stride) in enumerate(spec.stem):
+            x = WSConv(channels, kernel, stride, dtype=self.dtype, name=f"stem_conv{i}")(_act(x) if i else x)
+        index, blocks, expected_std = 0, sum(spec.depths), 1.0
+        for channels, depth, first_stride in zip(spec.widths, spec.depths, spec.strides, strict=True):
+            for position in range(depth):
+                stride = 1 if position else first_stride
+                beta, fraction = 1 / expected_std, index / blocks
+                block = NFBlock(spec, channels, stride, beta, index, fraction, self.dtype, name=f"nf_block_{index}")
+                x = block(x, noise)
+                # A stage's first block resets the expected standard deviation, then adds its own branch to it.
+                expected_std = math.hypot(expected_std if position else 1.0, spec.alpha)
+                index += 1
+        x = _act(WSConv(2 * spec.widths[-1], dtype=self.dtype, name="final_conv")(x))
+        features = x.mean((1, 2)).astype(jnp.float32)
+        head = nn.Dense(
+            self.classes,
+            kernel_init=nn.initializers.normal(0.01),
+            bias_init=nn.initializers.constant(self.head_bias),
+            name="head",
+        )
+        return head(dropout(features, noise, blocks)), features

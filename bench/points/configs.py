@@ -1,0 +1,273 @@
+"""What one run is: frozen configs of an upstream run and of a transfer run, and the digest of each.
+
+A config holds everything that decides the numbers of a run and nothing else (no paths, no devices, no checkpoint intervals).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, ClassVar
+
+from bench.errors import UserError
+from bench.points.datasets import UPSTREAM, UpstreamSet
+from bench.points.fields import from_mapping, one_of, typed, within
+from bench.points.levels import LEVELS, Level
+from bench.points.tasks import TASKS, Task
+from bench.points.variants import VARIANTS, Variant
+
+# Raised whenever the same config would train differently, so that old and new results are never mixed under one name.
+CONFIG_VERSION = 1
+OPTIMIZERS = ("adam", "nesterov_agc", "momentum")
+LOSSES = ("sigmoid", "softmax")
+DEFAULT_OPTIMIZER = {"vit": "adam", "hybrid": "adam", "nfnet": "nesterov_agc"}
+
+
+class Config(ABC):
+    """What the two configs share: a name, a checked constructor, a plain form, a digest."""
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Returns the run's name."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the whole config as plain JSON values; `from_dict` of it gives an equal config."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    def facts_used(self) -> dict[str, Any]:
+        """Returns the facts that the config only names (shapes, strengths), so that the digest guards them too."""
+        return {}
+
+    @cached_property
+    def digest(self) -> str:
+        """Returns 16 hex digits of SHA-256 over the canonical JSON of the whole config and the facts it names."""
+        whole = {"version": CONFIG_VERSION, "kind": self.kind, **self.to_dict(), "facts": self.facts_used()}
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _typed(self, kinds: Mapping[str, type]) -> None:
+        for field, kind in kinds.items():
+            object.__setattr__(self, field, typed(type(self).__name__, field, getattr(self, field), kind))
+
+
+@dataclass(frozen=True)
+class Upstream(Config):
+    """An upstream (pre-training) run.
+
+    Fields without a default are the axes of the released grid. The others default to the recipe of the upstream set and of the
+    model's family (0, 0.0 and "" stand for "as the recipe says" and are replaced on construction).
+
+    Attributes:
+      model: a name of `VARIANTS`.
+      dataset: a name of `UPSTREAM`.
+      epochs: passes over the (possibly reduced) training set.
+      lr: peak learning rate.
+      aug: a name of `LEVELS`.
+      wd: weight decay, decoupled and multiplied by the learning rate (the released file names' unit).
+      do, sd: dropout rate, stochastic depth rate of the last block.
+      fraction: share of the training set; subsets are nested.
+      seed: seeds initialisation, order, augmentation and masks.
+      batch_size: images per step, over all devices.
+      warmup_steps: steps of linear warm-up from 0.
+      resolution: pixels.
+      optimizer: `adam`, `nesterov_agc` or `momentum`.
+      loss: `sigmoid` or `softmax`.
+      clip: global norm to which gradients are clipped; for `nesterov_agc` the ratio of adaptive clipping.
+    """
+
+    kind = "upstream"
+
+    model: str
+    dataset: str
+    epochs: float
+    lr: float
+    aug: str
+    wd: float
+    do: float
+    sd: float
+    fraction: float = 1.0
+    seed: int = 0
+    batch_size: int = 0
+    warmup_steps: int = -1
+    resolution: int = 0
+    optimizer: str = ""
+    loss: str = ""
+    clip: float = 0.0
+
+    def __post_init__(self) -> None:
+        me = "Upstream"
+        self._typed({"model": str, "dataset": str, "aug": str, "optimizer": str, "loss": str})
+        self._typed(dict.fromkeys(("epochs", "lr", "wd", "do", "sd", "fraction", "clip"), float))
+        self._typed(dict.fromkeys(("seed", "batch_size", "warmup_steps", "resolution"), int))
+        one_of(me, "model", self.model, VARIANTS)
+        one_of(me, "dataset", self.dataset, UPSTREAM)
+        one_of(me, "aug", self.aug, LEVELS)
+        for field, default in self.recipe(self.model, self.dataset, self.optimizer).items():
+            if getattr(self, field) == UNSET[field]:
+                object.__setattr__(self, field, default)
+        one_of(me, "optimizer", self.optimizer, OPTIMIZERS)
+        one_of(me, "loss", self.loss, LOSSES)
+        within(me, "epochs", self.epochs, 0, open_low=True)
+        within(me, "lr", self.lr, 0, open_low=True)
+        within(me, "clip", self.clip, 0, open_low=True)
+        within(me, "fraction", self.fraction, 0, 1, open_low=True)
+        within(me, "wd", self.wd, 0)
+        within(me, "do", self.do, 0, 0.99)
+        within(me, "sd", self.sd, 0, 0.99)
+        within(me, "seed", self.seed, 0, 2**31 - 1)
+        within(me, "batch_size", self.batch_size, 1)
+        within(me, "warmup_steps", self.warmup_steps, 0)
+        within(me, "resolution", self.resolution, 1)
+
+    @staticmethod
+    def recipe(model: str, dataset: str, optimizer: str = "") -> dict[str, Any]:
+        """Returns the fields that the name of a run leaves out, with the values it takes for granted."""
+        data, usual = UPSTREAM[dataset], DEFAULT_OPTIMIZER[VARIANTS[model].family]
+        return {
+            "batch_size": data.batch_size,
+            "warmup_steps": data.warmup_steps,
+            "resolution": data.resolution,
+            "optimizer": usual,
+            "loss": data.loss,
+            "clip": data.agc if (optimizer or usual) == "nesterov_agc" else 1.0,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> Upstream:
+        """Builds a config from plain values; raises `UserError` (see `from_mapping`)."""
+        return from_mapping(cls, values)
+
+    def facts_used(self) -> dict[str, Any]:
+        """Returns the shape of the model, the strengths of the level and the facts of the upstream set."""
+        return {"variant": asdict(self.variant), "level": asdict(self.level), "data": asdict(self.data)}
+
+    @property
+    def variant(self) -> Variant:
+        """Returns the model's facts."""
+        return VARIANTS[self.model]
+
+    @property
+    def level(self) -> Level:
+        """Returns the augmentation level's facts."""
+        return LEVELS[self.aug]
+
+    @property
+    def data(self) -> UpstreamSet:
+        """Returns the upstream set's facts."""
+        return UPSTREAM[self.dataset]
+
+    @property
+    def dataset_name(self) -> str:
+        """Returns the set's name with its fraction, as file names spell it: `mnist5k_10pct`."""
+        percent = Decimal(repr(self.fraction)) * 100
+        return self.dataset if percent == 100 else f"{self.dataset}_{positional(percent)}pct"
+
+    @property
+    def ds(self) -> str:
+        """Returns the table's column `ds`; the release calls 30 epochs of ImageNet-21k `i21k_30`."""
+        return f"{self.dataset_name}_30" if self.dataset == "i21k" and self.epochs == 30 else self.dataset_name
+
+    def steps(self, examples: int) -> int:
+        """Returns the number of steps that `epochs` over `examples` take, rounded, at least 1 (as in the released code)."""
+        return max(1, round(self.epochs * examples / self.batch_size))
+
+    @cached_property
+    def name(self) -> str:
+        """Returns the run's name."""
+        from bench.points.names import format_upstream
+
+        return format_upstream(self)
+
+
+UNSET = {"batch_size": 0, "warmup_steps": -1, "resolution": 0, "optimizer": "", "loss": "", "clip": 0.0}
+
+
+@dataclass(frozen=True)
+class Transfer(Config):
+    """A transfer (adaptation) run of an upstream checkpoint: SGD with momentum, softmax, cosine schedule.
+
+    Attributes:
+      upstream: the run whose final weights are adapted.
+      task: a name of `TASKS`.
+      steps: training steps.
+      lr: peak learning rate.
+      resolution: pixels.
+      seed: seeds the new head, the order and the crops.
+      batch_size: images per step; 512 in the release.
+      warmup_steps: steps of linear warm-up; the default follows the paper's Table 4 (500 steps: 100, 2,500: 200, longer: 500,
+        shorter than 500: a fifth of the steps).
+      clip: global norm to which gradients are clipped.
+    """
+
+    kind = "transfer"
+
+    upstream: Upstream
+    task: str
+    steps: int
+    lr: float
+    resolution: int
+    seed: int = 0
+    batch_size: int = 512
+    warmup_steps: int = -1
+    clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        me = "Transfer"
+        if not isinstance(self.upstream, Upstream):
+            raise UserError(f"Transfer: field 'upstream' must be an Upstream, not {type(self.upstream).__name__}")
+        self._typed({"task": str, "lr": float, "clip": float})
+        self._typed(dict.fromkeys(("steps", "resolution", "seed", "batch_size", "warmup_steps"), int))
+        one_of(me, "task", self.task, TASKS)
+        within(me, "steps", self.steps, 1)
+        if self.warmup_steps == -1:
+            object.__setattr__(self, "warmup_steps", self.recipe_warmup(self.steps))
+        within(me, "lr", self.lr, 0, open_low=True)
+        within(me, "resolution", self.resolution, 1)
+        within(me, "seed", self.seed, 0, 2**31 - 1)
+        within(me, "batch_size", self.batch_size, 1)
+        within(me, "warmup_steps", self.warmup_steps, 0)
+        within(me, "clip", self.clip, 0, open_low=True)
+
+    @staticmethod
+    def recipe_warmup(steps: int) -> int:
+        """Returns the warm-up that the paper's Table 4 gives to a run of `steps` steps."""
+        if steps < 500:
+            return steps // 5
+        return 100 if steps < 2_500 else 200 if steps < 10_000 else 500
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> Transfer:
+        """Builds a config from plain values; raises `UserError` (see `from_mapping`)."""
+        upstream = values.get("upstream")
+        if isinstance(upstream, Mapping):
+            values = {**values, "upstream": Upstream.from_dict(upstream)}
+        return from_mapping(cls, values)
+
+    def facts_used(self) -> dict[str, Any]:
+        """Returns the upstream run's digest and the facts of the task."""
+        return {"upstream": self.upstream.digest, "task": asdict(self.facts)}
+
+    @property
+    def facts(self) -> Task:
+        """Returns the task's facts."""
+        return TASKS[self.task]
+
+    @cached_property
+    def name(self) -> str:
+        """Returns the run's name."""
+        from bench.points.names import format_transfer
+
+        return format_transfer(self)
+
+
+def positional(number: float | Decimal) -> str:
+    """Returns the shortest positional form that parses back: 300 for 300.0, 0.25, 0.00001 (never an exponent)."""
+    text = format(number if isinstance(number, Decimal) else Decimal(repr(number)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

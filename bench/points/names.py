@@ -1,0 +1,152 @@
+"""Names of runs: format a config, parse a name, back and forth without loss.
+
+The scheme is the release's: `Ti_16-i21k-300ep-lr_0.001-aug_none-wd_0.03-do_0.0-sd_0.0` for an upstream run and
+`...--imagenet2012-steps_20k-lr_0.03-res_384` for its transfer. What the release never varied follows as `-key_value`, only when
+it is not the recipe's value, in a fixed order.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from bench.errors import UserError, choose_from
+from bench.points.configs import Transfer, Upstream, positional
+from bench.points.datasets import UPSTREAM
+from bench.points.variants import BY_PREFIX
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_UPSTREAM = re.compile(
+    rf"(?P<prefix>\w+)-(?P<dataset>\w+?)(?:_(?P<percent>{_NUMBER})pct)?-(?P<epochs>{_NUMBER})ep-lr_(?P<lr>{_NUMBER})"
+    rf"-aug_(?P<aug>\w+)-wd_(?P<wd>{_NUMBER})-do_(?P<do>{_NUMBER})-sd_(?P<sd>{_NUMBER})(?P<extras>(?:-[a-z]+_[\w.]+)*)",
+    re.ASCII,
+)
+_TRANSFER = re.compile(
+    rf"(?P<task>\w+)-steps_(?P<steps>\d+)(?P<kilo>k?)-lr_(?P<lr>{_NUMBER})-res_(?P<res>\d+)(?P<extras>(?:-[a-z]+_[\w.]+)*)",
+    re.ASCII,
+)
+_UPSTREAM_EXTRAS = {
+    "seed": ("seed", int),
+    "batch": ("batch_size", int),
+    "warmup": ("warmup_steps", int),
+    "res": ("resolution", int),
+    "opt": ("optimizer", str),
+    "loss": ("loss", str),
+    "clip": ("clip", float),
+}
+_TRANSFER_EXTRAS = {k: v for k, v in _UPSTREAM_EXTRAS.items() if k in ("seed", "batch", "warmup", "clip")}
+# The release prints steps // 1000, so 500 became 0k and 2,500 became 2k.
+_KILO = {500: 0, 2_500: 2}
+_STEPS = {kilo: steps for steps, kilo in _KILO.items()}
+
+
+def _decimal(number: float) -> str:
+    """Returns the release's spelling of a float: 0.001, 0.0, 1.0; never an exponent."""
+    text = format(Decimal(repr(number)), "f")
+    return text if "." in text else f"{text}.0"
+
+
+def _steps(steps: int) -> str:
+    if steps in _KILO:
+        return f"{_KILO[steps]}k"
+    return f"{steps // 1000}k" if steps % 1000 == 0 and steps // 1000 not in _STEPS else str(steps)
+
+
+def _extras(config: Upstream | Transfer, known: dict[str, tuple[str, type]], recipe: dict[str, Any]) -> str:
+    parts = []
+    for key, (field, kind) in known.items():
+        value = getattr(config, field)
+        if value != recipe[field]:
+            parts.append(f"-{key}_{positional(value) if kind is float else value}")
+    return "".join(parts)
+
+
+def format_upstream(config: Upstream) -> str:
+    """Returns the name of an upstream run."""
+    recipe = {"seed": 0, **Upstream.recipe(config.model, config.dataset, config.optimizer)}
+    return (
+        f"{config.variant.prefix}-{config.dataset_name}-{positional(config.epochs)}ep-lr_{_decimal(config.lr)}-aug_{config.aug}"
+        f"-wd_{_decimal(config.wd)}-do_{_decimal(config.do)}-sd_{_decimal(config.sd)}{_extras(config, _UPSTREAM_EXTRAS, recipe)}"
+    )
+
+
+def format_transfer(config: Transfer) -> str:
+    """Returns the name of a transfer run."""
+    recipe = {"seed": 0, "batch_size": 512, "warmup_steps": Transfer.recipe_warmup(config.steps), "clip": 1.0}
+    return (
+        f"{config.upstream.name}--{config.task}-steps_{_steps(config.steps)}-lr_{_decimal(config.lr)}-res_{config.resolution}"
+        f"{_extras(config, _TRANSFER_EXTRAS, recipe)}"
+    )
+
+
+def _parse_extras(name: str, text: str, known: dict[str, tuple[str, type]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for part in text.split("-")[1:]:
+        key, _, value = part.partition("_")
+        if key not in known:
+            raise UserError(f"name {name!r}: unknown part {part!r}; {choose_from(key, known)}")
+        field, kind = known[key]
+        try:
+            values[field] = kind(value)
+        except ValueError:
+            raise UserError(f"name {name!r}: {part!r} does not hold a {kind.__name__}") from None
+    return values
+
+
+def _canonical(name: str, config: Upstream | Transfer) -> None:
+    if config.name != name:
+        raise UserError(f"name {name!r} is not in canonical form; did you mean {config.name!r}?")
+
+
+def parse_upstream(name: str) -> Upstream:
+    """Returns the config of an upstream name.
+
+    Raises:
+      UserError: the name does not follow the scheme, holds an impossible value, or is not the canonical spelling.
+    """
+    match = _UPSTREAM.fullmatch(name)
+    if match is None:
+        raise UserError(
+            f"name {name!r} does not follow the scheme MODEL-SET-EPOCHSep-lr_X-aug_LEVEL-wd_X-do_X-sd_X[-key_value...]"
+        )
+    part = match.groupdict()
+    if part["prefix"] not in BY_PREFIX:
+        raise UserError(f"name {name!r}: unknown model {part['prefix']!r}; {choose_from(part['prefix'], BY_PREFIX)}")
+    if part["dataset"] not in UPSTREAM:
+        raise UserError(f"name {name!r}: unknown upstream set {part['dataset']!r}; {choose_from(part['dataset'], UPSTREAM)}")
+    config = Upstream(
+        model=BY_PREFIX[part["prefix"]].name,
+        dataset=part["dataset"],
+        fraction=float(Decimal(part["percent"]) / 100) if part["percent"] else 1.0,
+        aug=part["aug"],
+        **{field: float(part[field]) for field in ("epochs", "lr", "wd", "do", "sd")},
+        **_parse_extras(name, part["extras"], _UPSTREAM_EXTRAS),
+    )
+    _canonical(name, config)
+    return config
+
+
+def parse_transfer(name: str) -> Transfer:
+    """Returns the config of a transfer name; raises `UserError` as `parse_upstream` does."""
+    upstream, separator, rest = name.partition("--")
+    match = _TRANSFER.fullmatch(rest)
+    if not separator or match is None:
+        raise UserError(f"name {name!r} does not follow the scheme UPSTREAM--TASK-steps_N-lr_X-res_N[-key_value...]")
+    part = match.groupdict()
+    steps = int(part["steps"])
+    config = Transfer(
+        upstream=parse_upstream(upstream),
+        task=part["task"],
+        steps=_STEPS.get(steps, steps * 1000) if part["kilo"] else steps,
+        lr=float(part["lr"]),
+        resolution=int(part["res"]),
+        **_parse_extras(name, part["extras"], _TRANSFER_EXTRAS),
+    )
+    _canonical(name, config)
+    return config
+
+
+def parse(name: str) -> Upstream | Transfer:
+    """Returns the config of either kind of name."""
+    return parse_transfer(name) if "--" in name else parse_upstream(name)

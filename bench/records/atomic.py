@@ -1,0 +1,68 @@
+"""Files that are either absent or whole: written beside their place, flushed, then renamed into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bench.errors import UserError
+
+
+def write(path: Path, fill: Callable[[BinaryIO], object], *, exclusive: bool = False, durable: bool = True) -> bool:
+    """Writes a file atomically.
+
+    Args:
+      path: where the file shall be; its folder is made.
+      fill: writes the content to an open binary file.
+      exclusive: never replace an existing file.
+      durable: flush to the disk first, so that a power cut cannot leave an empty file.
+
+    Returns:
+      False when `exclusive` and the file was already there, else True.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            fill(file)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        if exclusive:
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+        else:
+            Path(temporary).replace(path)
+        return True
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Mapping[str, Any], *, exclusive: bool = False, durable: bool = True) -> bool:
+    """Writes a JSON object atomically; see `write`."""
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    return write(path, lambda file: file.write(text.encode()), exclusive=exclusive, durable=durable)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+      UserError: the file is missing or does not hold a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: not readable as JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: holds {type(value).__name__}, not a JSON object")
+    return value

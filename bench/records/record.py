@@ -1,0 +1,127 @@
+"""The result record: what one finished run leaves behind, committed once and never changed.
+
+Measurements are in long form (split, metric, n, value), so that a new metric is a new row and never a new format.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.points import KINDS, Transfer, Upstream
+from bench.points.fields import from_mapping, one_of
+from bench.records.atomic import read_json, write_json
+from bench.records.schema import STATUSES
+
+RECORD_VERSION = 1
+FILE = "record.json"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured value: of which split (`val`, `test`), which metric, over how many examples, at which step."""
+
+    split: str
+    metric: str
+    n: int
+    value: float
+    step: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run cost: wall-clock seconds by phase (summed over attempts), steps, images seen, model FLOPs of training."""
+
+    train_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    compile_seconds: float = 0.0
+    attempts: int = 1
+    steps: int = 0
+    images: int = 0
+    train_flops: float = 0.0
+    eval_images_per_second: float = 0.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run.
+
+    Attributes:
+      config: the whole config; `name` and `digest` are derived from it and checked on reading.
+      status: `ok` or `diverged` (a loss that was not finite; measurements then stop where training did).
+      measurements: in the order in which they were taken.
+      params: number of parameters.
+      data: facts of the data used: number of examples of each split, fingerprint.
+      device: kind of device.
+      code_version: version of this package.
+      cost: see `Cost`; the only part that may differ between two runs of one config.
+      why: for a diverged run, what happened.
+    """
+
+    config: Upstream | Transfer
+    status: str
+    measurements: tuple[Measurement, ...]
+    params: int
+    data: Mapping[str, Any]
+    device: str
+    code_version: str
+    cost: Cost = field(default_factory=Cost)
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        one_of("Record", "status", self.status, STATUSES)
+        for m in self.measurements:
+            if not math.isfinite(m.value):
+                raise UserError(f"Record of {self.config.name}: measurement {m.split}/{m.metric} is {m.value}")
+
+    def last(self, split: str, metric: str = "accuracy") -> Measurement | None:
+        """Returns the latest measurement of a split, None where there is none."""
+        found = [m for m in self.measurements if (m.split, m.metric) == (split, metric)]
+        return found[-1] if found else None
+
+    def best(self, split: str, metric: str = "accuracy") -> float | None:
+        """Returns the highest value measured on a split during training."""
+        return max((m.value for m in self.measurements if (m.split, m.metric) == (split, metric)), default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain JSON values."""
+        return {
+            "version": RECORD_VERSION,
+            "kind": self.config.kind,
+            "name": self.config.name,
+            "digest": self.config.digest,
+            **asdict(self),
+        }
+
+    def commit(self, folder: Path) -> bool:
+        """Writes the record into `folder`, durably and only if none is there; returns whether this one was taken."""
+        return write_json(folder / FILE, self.to_dict(), exclusive=True)
+
+
+def read_record(path: Path) -> Record:
+    """Reads a committed record.
+
+    Raises:
+      UserError: unreadable, of another version, or its digest is not the one of its config (another code's result).
+    """
+    value = read_json(path)
+    try:
+        version, kind, name, digest = (value.pop(key) for key in ("version", "kind", "name", "digest"))
+        if version != RECORD_VERSION:
+            raise UserError(f"version {version} is not {RECORD_VERSION}")
+        value["config"] = KINDS[kind].from_dict(value["config"])
+        value["measurements"] = tuple(from_mapping(Measurement, m) for m in value["measurements"])
+        value["cost"] = from_mapping(Cost, value["cost"])
+        record = from_mapping(Record, value)
+    except (UserError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a valid record ({error})") from None
+    if (record.config.name, record.config.digest) != (name, digest):
+        raise UserError(
+            f"{path}: {name} was made under digest {digest}, but this code gives {record.config.name} the digest"
+            f" {record.config.digest}; results of two codes are never mixed: use another folder or remove this one"
+        )
+    return record

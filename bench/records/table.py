@@ -1,0 +1,154 @@
+"""The table: one view of all records, in the released schema; read, written and checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import UserError
+from bench.points import Upstream
+from bench.records.atomic import write
+from bench.records.check import check
+from bench.records.record import Record
+from bench.records.schema import COLUMNS
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the frame with every column of the schema, in its order and dtype; missing extra columns are empty.
+
+    Raises:
+      UserError: a released column is missing, a column is unknown, or a value has the wrong type (with its row number).
+    """
+    return check(frame)
+
+
+def from_records(records: Iterable[Record]) -> pd.DataFrame:
+    """Returns the table of the given records: one row a transfer, one row an upstream run that has no transfer.
+
+    Rows are sorted by `filename`, then `adapt_filename`, so equal records give an equal table whatever order they finished in.
+
+    Raises:
+      UserError: a transfer record without its upstream record, or two records of one name.
+    """
+    records = list(records)
+    upstream: dict[str, Record] = {}
+    transfers: dict[str, Record] = {}
+    for record in records:
+        kind = upstream if record.config.kind == "upstream" else transfers
+        if record.config.name in kind:
+            raise UserError(f"two records of {record.config.name}")
+        kind[record.config.name] = record
+    rows: list[dict[str, Any]] = []
+    adapted = set()
+    for name in sorted(transfers):
+        source = transfers[name].config.upstream.name  # type: ignore[union-attr]
+        if source not in upstream:
+            raise UserError(f"transfer {name} has no record of its upstream run {source}")
+        adapted.add(source)
+        rows.append(_upstream_cells(upstream[source]) | _transfer_cells(transfers[name]))
+    rows += [_upstream_cells(upstream[name]) for name in upstream if name not in adapted]
+    frame = pd.DataFrame(rows, columns=[c.name for c in COLUMNS])
+    return typed(frame.sort_values(["filename", "adapt_filename"], ignore_index=True))
+
+
+def _score(record: Record, split: str) -> float | None:
+    last = record.last(split)
+    return last.value if last and record.status == "ok" else None
+
+
+def _upstream_cells(record: Record) -> dict[str, Any]:
+    c = record.config
+    assert isinstance(c, Upstream)
+    return {
+        "name": c.model,
+        "ds": c.ds,
+        **{field: getattr(c, field) for field in ("epochs", "lr", "aug", "wd", "do", "sd", "seed")},
+        "best_val": record.best("val"),
+        "final_val": _score(record, "val"),
+        "final_test": _score(record, "test"),
+        "params": float(record.params),
+        "infer_samples_per_sec": record.cost.eval_images_per_second or None,
+        "filename": c.name,
+        "status": record.status,
+        "digest": c.digest,
+        "n_train": record.data["train"],
+        "n_val": record.data["val"],
+        "n_test": record.data["test"],
+        "data_fingerprint": record.data["fingerprint"],
+        "code_version": record.code_version,
+        "device": record.device,
+        "train_seconds": record.cost.train_seconds,
+    }
+
+
+def _transfer_cells(record: Record) -> dict[str, Any]:
+    c = record.config
+    assert not isinstance(c, Upstream)
+    return {
+        "adapt_ds": c.task,
+        "adapt_lr": c.lr,
+        "adapt_steps": c.steps,
+        "adapt_resolution": c.resolution,
+        "adapt_final_val": _score(record, "val"),
+        "adapt_final_test": _score(record, "test"),
+        "adapt_final_val_v2": _score(record, "imagenet_v2"),
+        "params": float(record.params),
+        "adapt_filename": c.name,
+        "adapt_group": c.facts.group,
+        "adapt_synthetic": c.facts.synthetic,
+        "adapt_seed": c.seed,
+        "adapt_status": record.status,
+        "adapt_digest": c.digest,
+        "adapt_n_val": record.data["val"],
+        "adapt_n_test": record.data["test"],
+        "adapt_data_fingerprint": record.data["fingerprint"],
+        "adapt_train_seconds": record.cost.train_seconds,
+    }
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Writes the table atomically, as CSV or Parquet by the path's suffix.
+
+    Floats are written so that they read back to the same bits.
+
+    Raises:
+      UserError: another suffix, or a frame that does not pass `typed`.
+    """
+    frame = typed(frame)
+    suffix = _suffix(path)
+    if suffix == ".csv":
+        text = frame.to_csv(index=False, lineterminator="\n")
+        write(path, lambda file: file.write(text.encode()))
+    else:
+        write(path, lambda file: frame.to_parquet(file, index=False))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Reads a table written by `write_table`, or the released index (whose extra columns are then empty).
+
+    Raises:
+      UserError: missing or unreadable file, or a table that does not pass `typed`.
+    """
+    suffix = _suffix(path)
+    try:
+        if suffix == ".csv":
+            frame = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
+        else:
+            frame = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such table") from None
+    except (ValueError, OSError) as error:  # pandas' and pyarrow's parser errors are ValueErrors
+        raise UserError(f"{path}: not readable as {suffix[1:]} ({str(error).splitlines()[0]})") from None
+    try:
+        return typed(frame)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _suffix(path: Path) -> str:
+    if path.suffix not in (".csv", ".parquet"):
+        raise UserError(f"{path}: a table is a .csv or a .parquet file")
+    return path.suffix

@@ -1,0 +1,1 @@
+"""Which checkpoint to take: strategies that read validation scores, and what each of them costs on the test set."""

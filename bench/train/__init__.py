@@ -1,0 +1,1 @@
+"""One run: losses, optimisers, the compiled step, checkpoints, the loop."""

@@ -1,0 +1,176 @@
+"""The loop: from a starting state to a trained one, resumable after any chunk, the same bits with or without interruptions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from bench.augment import mixup
+from bench.data.arrays import Dataset
+from bench.data.order import Order
+from bench.errors import UserError
+from bench.records.record import Cost, Measurement
+from bench.train.checkpoints import Checkpoints
+from bench.train.evaluate import accuracy
+from bench.train.hyper import Hyper
+from bench.train.program import Batches, Programs, State
+
+
+class Preempted(Exception):  # noqa: N818 - no error, but the way a run leaves
+    """The run was asked to stop; it is checkpointed and goes on at the next attempt."""
+
+
+@dataclass
+class Watch:
+    """What a caller sees and says while a run trains.
+
+    Attributes:
+      progress: called with (steps done, steps in all) after every dispatch.
+      stop: asked after every dispatch; True means checkpoint and leave.
+    """
+
+    progress: Callable[[int, int], None] = lambda _done, _of: None
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass
+class Fitted:
+    """A trained run: final state, measurements in order, seconds by phase, `ok` or `diverged` and why."""
+
+    state: State
+    measurements: list[Measurement] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "eval": 0.0, "compile": 0.0})
+    attempts: int = 1
+    images_evaluated: int = 0
+    why: str = ""
+
+    @property
+    def status(self) -> str:
+        """Returns the record's status."""
+        return "diverged" if self.why else "ok"
+
+    def notes(self) -> dict[str, Any]:
+        """Returns what a checkpoint keeps beside the state."""
+        return {
+            "measurements": [asdict(m) for m in self.measurements],
+            "seconds": self.seconds,
+            "attempts": self.attempts,
+            "images_evaluated": self.images_evaluated,
+        }
+
+    def cost(self, batch_size: int, flops_per_image: float) -> Cost:
+        """Returns the record's cost; training counts three forward passes an image (forward, and backward as two)."""
+        images = int(self.state.step) * batch_size
+        return Cost(
+            train_seconds=round(self.seconds["train"], 3),
+            eval_seconds=round(self.seconds["eval"], 3),
+            compile_seconds=round(self.seconds["compile"], 3),
+            attempts=self.attempts,
+            steps=int(self.state.step),
+            images=images,
+            train_flops=3.0 * flops_per_image * images,
+            eval_images_per_second=round(self.images_evaluated / max(self.seconds["eval"], 1e-9), 1),
+        )
+
+
+def fit(
+    programs: Programs,
+    start: State,
+    data: Dataset,
+    order: Order,
+    hyper: Hyper,
+    classes: int,
+    *,
+    mixup_alpha: float = 0.0,
+    evaluations: int = 1,
+    checkpoints: Checkpoints | None = None,
+    watch: Watch | None = None,
+) -> Fitted:
+    """Trains for `hyper.steps` steps and evaluates.
+
+    The validation split is measured `evaluations` times, evenly spread, the last time at the end; the test split once, at the
+    end. A loss that is not finite ends the run as `diverged`.
+
+    Args:
+      programs: of the run's static shape.
+      start: state to begin with where no checkpoint is found.
+      data: splits.
+      order: of the training examples.
+      hyper: traced hyper-parameters.
+      classes: number of real classes; the head may have more.
+      mixup_alpha: alpha of Mixup's Beta distribution, 0 for none.
+      evaluations: how often the validation split is measured.
+      checkpoints: where to resume from and to save to.
+      watch: progress and stop.
+
+    Raises:
+      Preempted: `watch.stop` said so.
+      UserError: the reduced training set has no example.
+    """
+    watch = watch or Watch()
+    total, chunk = int(hyper.steps), programs.static.chunk
+    if len(order.members) == 0:
+        raise UserError(f"a fraction of {order.fraction:g} of {order.n} training examples leaves none")
+    due = {round(total * (i + 1) / evaluations) for i in range(evaluations)}
+    found = _resumed(start, checkpoints)
+    while (step := int(found.state.step)) < total:
+        end = min(step + chunk, min(d for d in due if d > step))
+        _advance(programs, found, _gather(data, order, hyper, mixup_alpha, step, end - step, chunk), end - step, classes, hyper)
+        if found.why:
+            return found
+        if end in due:
+            _measure(programs, found, data, "val", classes)
+        watch.progress(end, total)
+        stop = watch.stop()
+        if checkpoints and end < total and (stop or checkpoints.due):
+            checkpoints.save(found.state, found.notes())
+        if stop and end < total:
+            raise Preempted
+    _measure(programs, found, data, "test", classes)
+    return found
+
+
+def _resumed(start: State, checkpoints: Checkpoints | None) -> Fitted:
+    restored = checkpoints.restore(start) if checkpoints else None
+    if restored is None:
+        return Fitted(start)
+    state, notes = restored
+    measurements = [Measurement(**m) for m in notes["measurements"]]
+    return Fitted(state, measurements, dict(notes["seconds"]), notes["attempts"] + 1, notes["images_evaluated"])
+
+
+def _gather(data: Dataset, order: Order, hyper: Hyper, alpha: float, step: int, steps: int, chunk: int) -> Batches:
+    seen = order.chunk(step, steps)
+    examples, epochs = (np.pad(x, ((0, chunk - steps), (0, 0))) for x in seen)
+    coefficients = np.pad(mixup.coefficients(int(hyper.seed), range(step, step + steps), alpha), (0, chunk - steps))
+    return Batches(data.train.images[examples], data.train.labels[examples], examples, epochs, coefficients)
+
+
+def _advance(programs: Programs, found: Fitted, batches: Batches, steps: int, classes: int, hyper: Hyper) -> None:
+    step = int(found.state.step)
+    compiling = time.perf_counter()
+    train = programs.train
+    started = time.perf_counter()
+    found.seconds["compile"] += started - compiling
+    found.state, losses = train(found.state, batches, np.int32(steps), np.int32(classes), hyper)
+    losses = np.asarray(jax.block_until_ready(losses))[:steps]
+    found.seconds["train"] += time.perf_counter() - started
+    if not np.isfinite(losses).all():
+        found.why = f"the loss was {losses[~np.isfinite(losses)][0]} at step {step + int(np.argmin(np.isfinite(losses)))}"
+
+
+def _measure(programs: Programs, found: Fitted, data: Dataset, split: str, classes: int) -> None:
+    compiling = time.perf_counter()
+    _ = programs.evaluate
+    started = time.perf_counter()
+    found.seconds["compile"] += started - compiling
+    examples = getattr(data, split)
+    value = accuracy(programs, found.state.params, examples, classes)
+    found.seconds["eval"] += time.perf_counter() - started
+    found.images_evaluated += len(examples)
+    found.measurements.append(Measurement(split, "accuracy", len(examples), value, int(found.state.step)))

@@ -1,0 +1,96 @@
+"""Optimisers of the papers with traced hyper-parameters; built inside the traced step, their state does not depend on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+Params = Any
+
+
+def learning_rate(step: jax.Array, peak: jax.Array, warmup: jax.Array, steps: jax.Array) -> jax.Array:
+    """Linear warm-up from 0, then cosine to 0.
+
+    `peak * 0.5 * (1 + cos(pi * clip((t - w) / (T - w), 0, 1))) * min(1, t / w)`, t from 0 (big_vision's schedule, which AugReg
+    used); w = 0 means no warm-up.
+    """
+    t, w, total = (x.astype(jnp.float32) for x in (step, warmup, steps))
+    done = jnp.clip((t - w) / jnp.maximum(total - w, 1.0), 0.0, 1.0)
+    warm = jnp.where(w > 0, jnp.minimum(1.0, t / jnp.maximum(w, 1.0)), 1.0)
+    return peak * 0.5 * (1.0 + jnp.cos(jnp.pi * done)) * warm
+
+
+def _last(path: tuple[Any, ...]) -> str:
+    return str(getattr(path[-1], "key", path[-1]))
+
+
+def kernels(params: Params) -> Params:
+    """Marks what weight decay touches: kernels (patch embedding and head too), never biases, gains, norms, embeddings."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: _last(path) == "kernel", params)
+
+
+def all_but_head_kernel(params: Params) -> Params:
+    """Marks what adaptive clipping touches: all but the classifier's weight (NFNet paper, section 4.1)."""
+
+    def mark(path: tuple[Any, ...], _: Any) -> bool:
+        names = [str(getattr(p, "key", p)) for p in path]
+        return names[-2:] != ["head", "kernel"]
+
+    return jax.tree_util.tree_map_with_path(mark, params)
+
+
+def _mixed(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Lets Optax mix its bfloat16 accumulators with float32 gradients also where implicit promotion is forbidden."""
+
+    def update(updates: Params, state: Any, params: Params = None) -> Any:
+        with jax.numpy_dtype_promotion("standard"):
+            return inner.update(updates, state, params)
+
+    return optax.GradientTransformation(inner.init, update)
+
+
+def _adam(clip: jax.Array) -> optax.GradientTransformation:
+    # b1, b2 and the bfloat16 first moment are the released recipe's (big_vision's ViT configs).
+    adam = _mixed(optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8, mu_dtype=jnp.bfloat16))
+    return optax.chain(optax.clip_by_global_norm(clip), adam)
+
+
+def _momentum(clip: jax.Array) -> optax.GradientTransformation:
+    # The paper's section 3.5: momentum 0.9 kept in bfloat16.
+    return optax.chain(optax.clip_by_global_norm(clip), _mixed(optax.trace(decay=0.9, accumulator_dtype=jnp.bfloat16)))
+
+
+def _nesterov_agc(clip: jax.Array) -> optax.GradientTransformation:
+    # NFNet's recipe: adaptive clipping on the raw gradient, then Nesterov momentum 0.9.
+    agc = optax.adaptive_grad_clip(clip, eps=1e-3)
+    return optax.chain(optax.masked(agc, all_but_head_kernel), optax.trace(decay=0.9, nesterov=True))
+
+
+OPTIMIZERS: dict[str, Callable[[jax.Array], optax.GradientTransformation]] = {
+    "adam": _adam,
+    "momentum": _momentum,
+    "nesterov_agc": _nesterov_agc,
+}
+
+
+def build(name: str, lr: jax.Array, wd: jax.Array, clip: jax.Array) -> optax.GradientTransformation:
+    """Returns the whole update rule `p -= lr * (direction + wd * p)`, weight decay on kernels alone.
+
+    With `lr` following the schedule this is the release's decay: 0.1 and 0.03 in its file names, multiplied by the current
+    learning rate (the paper's section 3.3 and appendix A).
+
+    Args:
+      name: a key of `OPTIMIZERS`.
+      lr: current learning rate, float32 scalar, may be traced.
+      wd: weight decay, float32 scalar, may be traced.
+      clip: norm or ratio to which gradients are clipped, float32 scalar, may be traced.
+    """
+    return optax.chain(
+        OPTIMIZERS[name](clip),
+        optax.add_decayed_weights(wd, mask=kernels),
+        optax.scale(-lr),
+    )

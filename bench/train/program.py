@@ -1,0 +1,159 @@
+"""The two compiled programs of a run: training several steps per dispatch, and exact evaluation.
+
+What shapes a program stands in `Static`; everything else is an argument. Programs are compiled ahead of time, so a
+call with another shape fails instead of compiling silently, and `COMPILED` counts what was compiled in this process.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bench import models
+from bench.augment import batch as augment
+from bench.augment import mixup
+from bench.models import Noise
+from bench.train import losses, optimizers
+from bench.train.hyper import Hyper
+from bench.train.static import Static
+
+Params = Any
+
+
+class State(NamedTuple):
+    """What training carries from step to step: number of steps done int32[], parameters, optimiser state."""
+
+    step: jax.Array
+    params: Params
+    opt: Any
+
+
+class Batches(NamedTuple):
+    """What `chunk` steps see: uint8[K, B, H, W, 3], int32[K, B], int32[K, B], int32[K, B], float32[K]."""
+
+    images: Any
+    labels: Any
+    examples: Any
+    epochs: Any
+    mixup: Any
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One compilation: which program, of which model, and how long it took."""
+
+    program: str
+    model: str
+    seconds: float
+
+
+COMPILED: list[Compiled] = []
+
+
+class Programs:
+    """The compiled programs of one `Static`; `programs` makes and keeps them."""
+
+    def __init__(self, static: Static) -> None:
+        self.static = static
+        self.model = models.build(static.model, static.classes, static.head_bias)
+        self._augmentation = augment.Augmentation.at(static.resolution, flip=static.crop, crop=static.crop)
+
+    def _init(self, seed: jax.Array) -> Params:
+        return models.init(self.model, seed, self.static.resolution)
+
+    @cached_property
+    def shapes(self) -> Params:
+        """Returns the shapes and dtypes of the parameters."""
+        return jax.eval_shape(self._init, jnp.uint32(0))
+
+    @cached_property
+    def init(self) -> Any:
+        """Returns the compiled `uint32 seed -> parameters`."""
+        # It runs once a run: compiling it well would take longer than it ever saves.
+        options = {"xla_backend_optimization_level": 0}
+        return self._compile("initialisation", jax.jit(self._init), (np.uint32(0),), options)
+
+    def start(self, params: Params) -> State:
+        """Returns the state before the first step, with the given parameters."""
+        one = jnp.float32(1)
+        optimizer = optimizers.build(self.static.optimizer, one, one, one)
+        return State(jnp.int32(0), params, optimizer.init(params))
+
+    def _loss(
+        self, params: Params, images: jax.Array, labels: jax.Array, classes: jax.Array, lam: jax.Array, noise: Noise
+    ) -> jax.Array:
+        targets = jax.nn.one_hot(labels, self.static.classes, dtype=jnp.float32)
+        logits, _ = self.model.apply({"params": params}, mixup.mix(augment.to_float(images), lam), noise)
+        return losses.LOSSES[self.static.loss](losses.mask_logits(logits, classes), mixup.mix(targets, lam))
+
+    def _step(self, state: State, data: Batches, classes: jax.Array, hyper: Hyper) -> tuple[State, jax.Array]:
+        key = jax.random.key(hyper.seed)
+        masks, augmentation = jax.random.split(key)
+        images = augment.augment_batch(
+            data.images, augmentation, data.epochs, data.examples, hyper.layers, hyper.magnitude, self._augmentation
+        )
+        noise = Noise(jax.random.key_data(jax.random.fold_in(masks, state.step)), hyper.dropout, hyper.stochastic_depth)
+        loss, grads = jax.value_and_grad(self._loss)(state.params, images, data.labels, classes, data.mixup, noise)
+        lr = optimizers.learning_rate(state.step, hyper.lr, hyper.warmup, hyper.steps)
+        optimizer = optimizers.build(self.static.optimizer, lr, hyper.wd, hyper.clip)
+        updates, opt = optimizer.update(grads, state.opt, state.params)
+        params = jax.tree.map(jnp.add, state.params, updates)
+        return State(state.step + 1, params, opt), loss
+
+    def _chunk(
+        self, state: State, data: Batches, count: jax.Array, classes: jax.Array, hyper: Hyper
+    ) -> tuple[State, jax.Array]:
+        def body(i: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
+            state, found = carry
+            state, loss = self._step(state, jax.tree.map(lambda x: x[i], data), classes, hyper)
+            return state, found.at[i].set(loss)
+
+        # A traced trip count: the last chunk of a run is shorter, yet the program is the same.
+        done: tuple[State, jax.Array] = jax.lax.fori_loop(0, count, body, (state, jnp.zeros(self.static.chunk, jnp.float32)))
+        return done
+
+    def _evaluate(
+        self, params: Params, images: jax.Array, labels: jax.Array, valid: jax.Array, classes: jax.Array
+    ) -> jax.Array:
+        logits, _ = self.model.apply({"params": params}, augment.to_float(images))
+        right = losses.mask_logits(logits, classes).argmax(-1).astype(jnp.int32) == labels
+        # A parameter that is not finite must not count as a right answer by accident of argmax.
+        return jnp.sum(right & valid & jnp.isfinite(logits).all(-1), dtype=jnp.int32)
+
+    def _arguments(self) -> tuple[Any, ...]:
+        s = self.static
+        images = np.zeros((s.chunk, s.batch_size, s.resolution, s.resolution, 3), np.uint8)
+        numbers = np.zeros((s.chunk, s.batch_size), np.int32)
+        data = Batches(images, numbers, numbers, numbers, np.zeros(s.chunk, np.float32))
+        return jax.eval_shape(self.start, self.shapes), data, np.int32(0), np.int32(0), Hyper.cast()
+
+    @cached_property
+    def train(self) -> Any:
+        """Returns the compiled `(state, batches, count, classes, hyper) -> (state, losses[chunk])`; `state` is given up."""
+        return self._compile("train step", jax.jit(self._chunk, donate_argnums=0), self._arguments())
+
+    @cached_property
+    def evaluate(self) -> Any:
+        """Returns the compiled `(params, images, labels, valid, classes) -> number of right answers`."""
+        s = self.static
+        images = np.zeros((s.eval_batch, s.resolution, s.resolution, 3), np.uint8)
+        labels, valid = np.zeros(s.eval_batch, np.int32), np.zeros(s.eval_batch, bool)
+        return self._compile("evaluation", jax.jit(self._evaluate), (self.shapes, images, labels, valid, np.int32(0)))
+
+    def _compile(self, what: str, function: Any, arguments: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
+        started = time.perf_counter()
+        compiled = function.lower(*arguments).compile(compiler_options=options)
+        COMPILED.append(Compiled(f"{self.static.optimizer} {what}", self.static.model, time.perf_counter() - started))
+        return compiled
+
+
+@cache
+def programs(static: Static) -> Programs:
+    """Returns the programs of a `Static`; the same ones for the whole life of the process."""
+    return Programs(static)

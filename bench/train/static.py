@@ -1,0 +1,67 @@
+"""What shapes the compiled programs of a run, as data; runs with an equal `Static` share their programs. Imports no jax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.points import Config, Transfer, Upstream
+
+# Transfer heads are padded to a multiple of this, so that tasks of similar size share one compiled program.
+HEAD_MULTIPLE = 16
+
+
+@dataclass(frozen=True)
+class Static:
+    """What shapes the programs of a run.
+
+    Attributes:
+      model: a name of `VARIANTS`.
+      classes: outputs of the head, padding included.
+      head_bias: its initial bias.
+      resolution: pixels.
+      batch_size: images per training step.
+      optimizer, loss: names.
+      crop: whether training images are Inception-cropped and flipped.
+      chunk: steps per dispatch; more amortise the dispatch, fewer react sooner to a signal.
+      eval_batch: images per evaluation step.
+    """
+
+    model: str
+    classes: int
+    head_bias: float
+    resolution: int
+    batch_size: int
+    optimizer: str
+    loss: str
+    crop: bool = False
+    chunk: int = 25
+    eval_batch: int = 128
+
+    @classmethod
+    def of(cls, config: Config) -> Static:
+        """Returns what shapes the programs of a run.
+
+        A transfer trains a padded head with SGD and softmax on plainly resized images (the paper's section 3.5, VTAB's
+        preprocessing).
+        """
+        if isinstance(config, Transfer):
+            return cls(
+                model=config.upstream.model,
+                classes=-(-config.facts.classes // HEAD_MULTIPLE) * HEAD_MULTIPLE,
+                head_bias=0.0,
+                resolution=config.resolution,
+                batch_size=config.batch_size,
+                optimizer="momentum",
+                loss="softmax",
+            )
+        assert isinstance(config, Upstream)
+        return cls(
+            model=config.model,
+            classes=config.data.classes,
+            head_bias=config.data.head_bias,
+            resolution=config.resolution,
+            batch_size=config.batch_size,
+            optimizer=config.optimizer,
+            loss=config.loss,
+            crop=config.data.crop,
+        )

@@ -1,0 +1,1 @@
+"""Named sweeps, the study, the coordinator, executors, and the command line."""

@@ -1,0 +1,194 @@
+"""The command line: parses, calls, prints. Results go to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench import __version__
+from bench.errors import UserError
+
+TABLE = click.argument("table", type=click.Path(path_type=Path))
+FOLDER = click.argument("workdir", type=click.Path(path_type=Path))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="augreg")
+def cli() -> None:
+    r"""Run AugReg sweeps, draw their heatmaps, pick the checkpoint to transfer.
+
+    \b
+    Start with:  augreg sweeps           what can be run
+                 augreg plan demo        what it would cost
+                 augreg run demo         run it (again: continue it)
+
+    The other commands read the table that a run writes (table.csv) or the released index of 51,509 runs.
+    """
+
+
+@cli.command()
+@click.argument("name", required=False)
+def sweeps(name: str | None) -> None:
+    """List the named sweeps, or show the axes of one."""
+    from sweeps.named import find, names
+
+    if name is None:
+        for each in names():
+            sweep = find(each)
+            click.echo(f"{each:<20} {len(sweep.points):>6} runs  {sweep.about.strip().splitlines()[0]}")
+        return
+    sweep = find(name)
+    click.echo(sweep.about.strip() + "\n")
+    for title, grid in (("upstream", sweep.upstream), ("transfer of each upstream run", sweep.transfer)):
+        if grid is not None:
+            click.echo(f"{title}: {grid.size} points")
+            for axis, values in grid.axes.items():
+                click.echo(f"  {axis:<12} {', '.join(map(str, values))}")
+            for field, value in grid.fixed.items():
+                click.echo(f"  {field:<12} {getattr(value, 'values', value)} (fixed)")
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--names", is_flag=True, help="Print the name of every run instead of the summary.")
+def plan(name: str, names: bool) -> None:
+    """Say what a sweep would run and what it would compute, without running it."""
+    from sweeps.named import find
+    from sweeps.plan import lines
+
+    sweep = find(name)
+    for line in (p.name for p in sweep.points) if names else lines(sweep):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--workdir", type=click.Path(path_type=Path), help="Where everything goes; results/NAME by default.")
+@click.option("--workers", type=int, default=0, help="Worker processes at once; one a core by default.")
+@click.option("--checkpoint-seconds", type=float, default=30.0, show_default=True, help="Least time between checkpoints.")
+def run(name: str, workdir: Path | None, workers: int, checkpoint_seconds: float) -> None:
+    """Run a sweep, or go on with it, and write its table, figures, recommendation and page.
+
+    Safe to stop at any moment (Ctrl-C, kill -9, a lost machine): the same command goes on, and ends in the same table.
+    """
+    from sweeps.session import run_sweep
+
+    if checkpoint_seconds < 0:
+        raise UserError(f"--checkpoint-seconds is {checkpoint_seconds:g}, but must be at least 0")
+    run_sweep(name, workdir or Path("results") / name, workers, checkpoint_seconds)
+
+
+@cli.command()
+@FOLDER
+def status(workdir: Path) -> None:
+    """Say how far the sweep in a folder is."""
+    from sweeps.session import status_lines
+
+    for line in status_lines(workdir):
+        click.echo(line)
+
+
+@cli.command()
+@FOLDER
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .csv or .parquet file.")
+def table(workdir: Path, output: Path) -> None:
+    """Write the table of all finished runs of a sweep."""
+    from bench.records.table import write_table
+    from sweeps.layout import Workdir
+    from sweeps.results import table_of
+
+    folder = Workdir(workdir)
+    folder.sweep()
+    found = table_of(folder)
+    write_table(found, output)
+    click.echo(f"{output}: {len(found)} rows", err=True)
+
+
+@cli.command()
+@TABLE
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A .png, .svg or .pdf file.")
+@click.option("--csv", "cells_csv", type=click.Path(path_type=Path), help="Also write the cells (ds, name, do, aug, value).")
+def heatmap(table: Path, output: Path | None, cells_csv: Path | None) -> None:
+    """Draw the AugReg heatmap (Fig. 4 of the paper) of a table."""
+    from bench.records.table import read_table
+    from bench.report import heatmap as drawing
+    from sweeps.results import write_text
+
+    if output is None and cells_csv is None:
+        raise UserError("nothing to write: give -o FIGURE, --csv CELLS, or both")
+    cells = drawing.cells(read_table(table))
+    if cells_csv is not None:
+        write_text(cells_csv, cells.to_csv(index=False, lineterminator="\n"))
+    if output is not None:
+        drawing.save(drawing.draw(cells), output)
+
+
+@cli.command()
+@TABLE
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also draw it, as a .png, .svg or .pdf file.")
+def select(table: Path, output: Path | None) -> None:
+    """Compare ways of choosing a checkpoint: test score, regret and cost per model and task, as CSV."""
+    from bench.records.table import read_table
+    from bench.report import selection
+    from bench.select.strategies import compare
+
+    compared = compare(read_table(table))
+    if output is not None:
+        selection.save(selection.draw(compared), output)
+    click.echo(compared.to_csv(index=False, lineterminator="\n"), nl=False)
+
+
+@cli.command()
+@TABLE
+@click.option("--format", "form", type=click.Choice(["csv", "md", "json"]), default="md", show_default=True)
+def recommend(table: Path, form: str) -> None:
+    """Print the recommended checkpoint of every model, best first."""
+    from bench.records.table import read_table
+    from bench.report.recommended import recommend as choose
+    from bench.report.text import to_text
+
+    click.echo(to_text(choose(read_table(table)), form).rstrip("\n"))
+
+
+@cli.command()
+@TABLE
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An .html file.")
+@click.option("--title", default="augreg-bench", show_default=True)
+def report(table: Path, output: Path, title: str) -> None:
+    """Write one self-contained page: recommendation, heatmap, selection, all runs, provenance."""
+    from bench.records.table import read_table
+    from bench.report.page import write_page
+
+    write_page(read_table(table), output, title, {"table": table.name})
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Runs the command line: one line on standard error and exit code 2 for bad input, 130 after Ctrl-C."""
+    started = time.monotonic()
+    try:
+        cli.main(arguments, prog_name="augreg", standalone_mode=False)
+        code = 0
+    except UserError as error:
+        click.echo(f"augreg: {error}", err=True)
+        code = 2
+    except click.UsageError as error:
+        hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+        click.echo(f"augreg: {error.format_message()}{hint}", err=True)
+        code = 2
+    except click.ClickException as error:
+        click.echo(f"augreg: {error.format_message()}", err=True)
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(f"augreg: stopped after {time.monotonic() - started:.0f} s; the same command goes on from here", err=True)
+        code = 130
+    except click.exceptions.Exit as leave:
+        code = leave.exit_code
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

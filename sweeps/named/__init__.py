@@ -1,0 +1,30 @@
+"""The named sweeps: every module of this package is one, and holds nothing but data.
+
+A new sweep is one new module with a docstring (command, number of points, expected cost and result) and a `SWEEP`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from bench.errors import UserError, choose_from
+from sweeps.space import Sweep
+
+
+def names() -> list[str]:
+    """Returns the names of all sweeps; a module `a_b` is the sweep `a-b`."""
+    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__))
+
+
+def find(name: str) -> Sweep:
+    """Returns a named sweep.
+
+    Raises:
+      UserError: there is none of that name.
+    """
+    if name not in names():
+        raise UserError(f"no sweep {name!r}; {choose_from(name, names())}")
+    module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+    sweep: Sweep = module.SWEEP
+    return sweep

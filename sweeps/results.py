@@ -1,0 +1,46 @@
+"""What a finished sweep leaves for people: table, figures, recommendation and page, all drawn from the table alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from bench.records.atomic import write
+from bench.records.table import from_records, write_table
+from sweeps.layout import Workdir
+
+FILES = ("table.csv", "heatmap.png", "selection.png", "recommended.md", "report.html")
+
+
+def table_of(workdir: Workdir) -> pd.DataFrame:
+    """Returns the table of all committed records."""
+    return from_records(workdir.records())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file atomically."""
+    write(path, lambda file: file.write(text.encode()))
+
+
+def write_results(workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame:
+    """Writes all of `FILES` and returns the recommended table.
+
+    Args:
+      workdir: whose records are drawn.
+      notes: what the page says about the sweep, by heading.
+    """
+    from bench.report import heatmap, page, selection
+    from bench.report.recommended import recommend
+    from bench.report.text import to_text
+    from bench.select.strategies import compare
+
+    folder, table = workdir.path, table_of(workdir)
+    write_table(table, folder / "table.csv")
+    heatmap.save(heatmap.draw(heatmap.cells(table)), folder / "heatmap.png")
+    selection.save(selection.draw(compare(table)), folder / "selection.png")
+    recommended = recommend(table)
+    write_text(folder / "recommended.md", to_text(recommended, "md"))
+    page.write_page(table, folder / "report.html", f"augreg-bench: {workdir.sweep()}", notes)
+    return recommended

@@ -1,0 +1,192 @@
+"""The coordinator of a sweep: decides what runs next, hands it to an executor, accepts what is committed.
+
+It alone writes the study. It keeps nothing that a crash could lose: a new one reads the records, adopts the workers that are
+still alive (they hold their job's lock), and launches the rest again.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.errors import UserError
+from bench.points import Config, Transfer
+from bench.records.record import Record
+from bench.train.static import Static
+from sweeps.executors import Executor
+from sweeps.job import Job
+from sweeps.layout import Workdir
+from sweeps.lock import Lock
+from sweeps.space import Sweep
+from sweeps.study import Study
+
+# A job may lose its worker this often without finishing a single run before the sweep gives up on it.
+PATIENCE = 20
+POLL_SECONDS = 0.3
+
+
+@dataclass
+class Status:
+    """Where a sweep stands: runs in all and done by kind, what every live worker is at."""
+
+    runs: dict[str, int] = field(default_factory=lambda: {"upstream": 0, "transfer": 0})
+    done: dict[str, int] = field(default_factory=lambda: {"upstream": 0, "transfer": 0})
+    diverged: list[str] = field(default_factory=list)
+    workers: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, config: Config, record: Record | None) -> None:
+        """Counts a run of the sweep and, where it has one, its record."""
+        self.runs[config.kind] += 1
+        if record is not None:
+            self.done[config.kind] += 1
+            if record.status == "diverged":
+                self.diverged.append(config.name)
+
+    @property
+    def complete(self) -> bool:
+        """Returns whether every run has its record."""
+        return self.done == self.runs
+
+
+def jobs_of(points: Iterable[Config], workdir: Workdir, checkpoint_seconds: float, largest: int) -> list[Job]:
+    """Groups runs that share compiled programs into jobs of at most `largest` runs, in the sweep's order."""
+    groups: dict[tuple[str, Static], list[Config]] = defaultdict(list)
+    for point in points:
+        groups[point.kind, Static.of(point)].append(point)
+    jobs = []
+    for members in groups.values():
+        count = -(-len(members) // largest)
+        size = -(-len(members) // count)
+        jobs += [Job(workdir, tuple(members[i : i + size]), checkpoint_seconds) for i in range(0, len(members), size)]
+    return jobs
+
+
+class Coordinator:
+    """Runs a sweep to its end.
+
+    Args:
+      sweep: what to run.
+      workdir: where; one coordinator at a time.
+      executor: what places the workers.
+      checkpoint_seconds: least time between two checkpoints of a run.
+      largest_job: most runs in one job.
+
+    Raises:
+      UserError: another coordinator holds the folder, or it belongs to another sweep.
+    """
+
+    def __init__(
+        self, sweep: Sweep, workdir: Workdir, executor: Executor, checkpoint_seconds: float, largest_job: int = 1000
+    ) -> None:
+        me = f"process {os.getpid()} on {platform.node()}"
+        self._lock = Lock.require(workdir.path / "coordinator.lock", me)
+        workdir.claim(sweep.name)
+        self._workdir, self._executor = workdir, executor
+        self._points = {p.name: p for p in sweep.points}
+        self._jobs = jobs_of(sweep.points, workdir, checkpoint_seconds, largest_job)
+        self._records: dict[str, Record] = {}
+        self._study = Study(workdir.path / "study.db", sweep)
+        self._active: list[Job] = []
+        self._lost: dict[str, tuple[int, int]] = {}
+        self._failed: dict[str, str] = {}
+        for name, point in self._points.items():
+            record = workdir.run(point).record()
+            if record is not None:
+                self._records[name] = record
+
+    def status(self) -> Status:
+        """Returns where the sweep stands."""
+        found = Status()
+        for name, point in self._points.items():
+            found.count(point, self._records.get(name))
+        found.workers = [p[-1] for j in self._active if (p := j.progress())]
+        return found
+
+    def run(self, show: Callable[[Status], None]) -> None:
+        """Launches, accepts and relaunches until every run has its record.
+
+        Args:
+          show: called about three times a second.
+
+        Raises:
+          UserError: a worker failed, or was lost too often; the other jobs are finished first.
+          KeyboardInterrupt: passed on after all workers have checkpointed and left.
+        """
+        for record in self._records.values():
+            self._study.accept(record)
+        try:
+            while not self.status().complete:
+                self._collect()
+                self._launch()
+                show(self.status())
+                if not self._active:
+                    break
+                time.sleep(POLL_SECONDS)
+            show(self.status())
+        except KeyboardInterrupt:
+            self._interrupt()
+            raise
+        finally:
+            self._lock.release()
+        if self._failed:
+            (name, error), *more = self._failed.items()
+            others = f" ({len(more)} more jobs failed)" if more else ""
+            raise UserError(f"job {name} failed: {error}; its log is {self._workdir.jobs / name / 'worker.log'}{others}")
+
+    def _pending(self, job: Job) -> list[Config]:
+        return [c for c in job.configs if c.name not in self._records]
+
+    def _collect(self) -> None:
+        for job in list(self._active):
+            alive = job.alive  # asked before the records, so that a record written between the two is not missed
+            for config in self._pending(job):
+                record = self._workdir.run(config).record()
+                if record is not None:
+                    self._records[record.config.name] = record
+                    self._study.accept(record)
+            if not alive:
+                self._active.remove(job)
+                self._judge(job)
+
+    def _judge(self, job: Job) -> None:
+        pending, outcome = len(self._pending(job)), job.outcome()
+        if not pending:
+            return
+        if outcome and outcome["status"] == "failed":
+            self._failed[job.id] = outcome["error"]
+            return
+        before, times = self._lost.get(job.id, (pending, 0))
+        times = times + 1 if pending == before else 1
+        self._lost[job.id] = (pending, times)
+        if times > PATIENCE:
+            self._failed[job.id] = f"its worker was lost {times} times without finishing a run"
+
+    def _ready(self, job: Job) -> bool:
+        needs = (c.upstream.name for c in job.configs if isinstance(c, Transfer))
+        return all(name in self._records for name in needs)
+
+    def _launch(self) -> None:
+        busy = {j.id for j in self._active}
+        for job in self._jobs:
+            if job.id in busy or job.id in self._failed or not self._pending(job):
+                continue
+            if job.alive:
+                self._active.append(job)
+            elif len(self._active) < self._executor.capacity() and self._ready(job):
+                job.write()
+                for config in self._pending(job):
+                    self._study.started(config)
+                self._executor.launch(job)
+                self._active.append(job)
+
+    def _interrupt(self) -> None:
+        for job in self._active:
+            self._executor.interrupt(job)
+        deadline = time.monotonic() + 30
+        while any(j.alive for j in self._active) and time.monotonic() < deadline:
+            time.sleep(0.1)

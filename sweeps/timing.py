@@ -1,0 +1,47 @@
+"""Where a sweep's time went, and what was compiled, from what its workers reported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from bench.records.atomic import read_json
+from sweeps.layout import Workdir
+
+PHASES = ("import", "compile", "upstream", "transfer")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds by phase, summed over workers, and how often each program was compiled, by (kind of run, program, model)."""
+
+    seconds: dict[str, float]
+    compiled: Counter[tuple[str, str, str]]
+    workers: int
+
+    def train_steps(self, kind: str) -> int:
+        """Returns how many training steps were compiled for runs of a kind."""
+        return sum(n for (k, program, _), n in self.compiled.items() if k == kind and program.endswith("train step"))
+
+    def lines(self) -> list[str]:
+        """Returns the summary for people."""
+        spent = ", ".join(f"{phase} {seconds:.0f} s" for phase, seconds in self.seconds.items())
+        models = {model for _, _, model in self.compiled}
+        return [
+            f"time of {self.workers} workers: {spent}",
+            f"training steps compiled: {self.train_steps('upstream')} upstream, {self.train_steps('transfer')} transfer"
+            f" ({len(models)} architectures)",
+        ]
+
+
+def timing(workdir: Workdir) -> Timing:
+    """Reads the reports of all workers that ever ran in `workdir`."""
+    seconds = dict.fromkeys(PHASES, 0.0)
+    compiled: Counter[tuple[str, str, str]] = Counter()
+    paths = sorted(workdir.jobs.glob("*/progress-*.json"))
+    for path in paths:
+        report = read_json(path)
+        for phase in PHASES:
+            seconds[phase] += report["seconds"][phase]
+        compiled.update((report["kind"], program, model) for program, model, _ in report["compiled"])
+    return Timing(seconds, compiled, len(paths))

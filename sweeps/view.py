@@ -1,0 +1,57 @@
+"""What a person sees while a sweep runs, on standard error: a live bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sweeps.run import Status
+
+# Without a terminal a line is printed this often.
+QUIET_SECONDS = 15.0
+
+
+class View:
+    """Shows the status of a sweep; a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[at]}", style="dim"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._bars = {kind: self._progress.add_task(kind, total=None, at="") for kind in ("upstream", "transfer")}
+        self._started = self._printed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def show(self, status: Status) -> None:
+        """Shows where the sweep stands."""
+        for kind, bar in self._bars.items():
+            at = "  ".join(_short(w) for w in status.workers if w["kind"] == kind)
+            self._progress.update(bar, completed=status.done[kind], total=status.runs[kind], at=at)
+        now = time.monotonic()
+        if not self._console.is_terminal and (now - self._printed > QUIET_SECONDS or status.complete):
+            self._printed = now
+            counts = ", ".join(f"{kind} {status.done[kind]}/{status.runs[kind]}" for kind in self._bars)
+            at = "; ".join(_short(w) for w in status.workers)
+            self._console.print(f"{now - self._started:5.0f} s: {counts}  {at}", highlight=False, soft_wrap=True)
+
+
+def _short(worker: dict[str, object]) -> str:
+    name = str(worker["run"]).rpartition("--")[2]
+    return f"{name.replace('-lr_', ' lr ').split('-wd_')[0]} {worker['step']}/{worker['steps'] or '?'}"

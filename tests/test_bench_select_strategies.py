@@ -1,0 +1,268 @@
+import random
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.errors import UserError
+from bench.records.schema import COLUMNS
+from bench.select import strategies
+from bench.select.means import means
+from bench.select.runs import upstream_runs
+from bench.select.strategies import STRATEGIES, Choice, compare
+
+
+def frame(rows):
+    return pd.DataFrame(rows, columns=[c.name for c in COLUMNS]).astype({c.name: c.dtype for c in COLUMNS})
+
+
+def run(filename, final_val, status="ok", name="ViT-mu", ds="mnist5k"):
+    return {
+        "name": name,
+        "ds": ds,
+        "aug": "none",
+        "wd": 0.1,
+        "do": 0.0,
+        "filename": filename,
+        "final_val": final_val,
+        "status": status,
+    }
+
+
+def transfer(upstream, lr, val, test, task="digits", status="ok", group="natural", **more):
+    return {
+        **upstream,
+        "adapt_ds": task,
+        "adapt_lr": lr,
+        "adapt_final_val": val,
+        "adapt_final_test": test,
+        "adapt_status": status,
+        "adapt_filename": f"{upstream['filename']}--{task}-lr_{lr}",
+        "adapt_group": group,
+        "adapt_synthetic": False,
+        "adapt_train_seconds": 2.0,
+        **more,
+    }
+
+
+A, B = run("a", 0.90), run("b", 0.80)
+SMALL = frame(
+    [
+        transfer(A, 0.01, 0.70, 0.71),
+        transfer(A, 0.03, 0.72, 0.69),
+        transfer(B, 0.01, 0.75, 0.74),
+        transfer(B, 0.03, 0.60, 0.99),
+    ]
+)
+
+
+def pick(table, strategy, task="digits", **more):
+    found = compare(table, **more)
+    return found[(found["strategy"] == strategy) & (found["adapt_ds"] == task)].iloc[0]
+
+
+def test_hand_computed_comparison():
+    found = compare(SMALL)
+    assert list(found.columns) == list(strategies.RESULT)
+    assert found["strategy"].tolist() == ["upstream_best", "adapt_all"]
+    assert found["filename"].tolist() == ["a", "b"]
+    assert found["adapt_filename"].tolist() == ["a--digits-lr_0.03", "b--digits-lr_0.01"]
+    assert found["val"].tolist() == [0.72, 0.75]
+    assert found["test"].tolist() == [0.69, 0.74]
+    assert found["finetunes"].tolist() == [2, 4]
+    assert found["train_seconds"].tolist() == [4.0, 8.0]
+    assert found["regret"].tolist() == [pytest.approx(0.05), 0.0]
+
+
+def test_regret_is_negative_where_the_cheaper_choice_is_better():
+    table = frame([transfer(A, 0.01, 0.70, 0.80), transfer(B, 0.01, 0.75, 0.74)])
+    assert pick(table, "upstream_best")["regret"] == pytest.approx(-0.06)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_ties_take_the_smallest_name_whatever_the_order_of_rows(order):
+    c, d = run("c", 0.9), run("d", 0.9)
+    table = frame([transfer(u, lr, 0.7, 0.5) for u in (d, c) for lr in (0.03, 0.01)][::order])
+    for strategy in STRATEGIES:
+        assert pick(table, strategy)["adapt_filename"] == "c--digits-lr_0.01"
+
+
+def test_diverged_and_missing_scores_never_win():
+    table = frame(
+        [
+            transfer(run("gone", 0.99, "diverged"), 0.01, 0.99, 0.99),
+            transfer(run("unscored", None), 0.01, 0.50, 0.50),
+            transfer(A, 0.01, 0.98, 0.98, status="diverged"),
+            transfer(A, 0.02, None, 0.97),
+            transfer(A, 0.03, 0.40, 0.41),
+            transfer(B, 0.01, 0.30, 0.31),
+        ]
+    )
+    assert pick(table, "upstream_best")["adapt_filename"] == "a--digits-lr_0.03"
+    assert pick(table, "upstream_best")["finetunes"] == 3
+    assert pick(table, "adapt_all")["adapt_filename"] == "unscored--digits-lr_0.01"
+    assert pick(table, "adapt_all")["finetunes"] == 5
+
+
+def test_a_table_without_statuses_is_the_released_index():
+    table = SMALL.assign(status=pd.NA, adapt_status=pd.NA).astype({"status": "string", "adapt_status": "string"})
+    pd.testing.assert_frame_equal(compare(table), compare(SMALL))
+
+
+def test_upstream_best_without_transfers_is_not_replaced_by_another():
+    found = compare(frame([run("best", 0.99), transfer(A, 0.01, 0.7, 0.7)]))
+    first = found.iloc[0]
+    assert first["filename"] == "best"
+    assert first["finetunes"] == 0
+    assert pd.isna(first["adapt_filename"])
+    assert np.isnan(first["test"])
+    assert np.isnan(first["regret"])
+
+
+def test_imagenet_is_chosen_by_imagenet_v2_and_the_two_scales_never_compete():
+    facts = {"task": "imagenet2012"}
+    both = [
+        transfer(A, 0.01, 0.90, 0.80, **facts, adapt_final_val_v2=0.70),
+        transfer(A, 0.03, 0.85, 0.82, **facts, adapt_final_val_v2=0.72),
+    ]
+    chosen = pick(frame(both), "adapt_all", "imagenet2012")
+    assert (chosen["adapt_filename"], chosen["val"]) == ("a--imagenet2012-lr_0.03", 0.72)
+    mixed = [*both, transfer(B, 0.01, 0.80, 0.10, **facts)]
+    chosen = pick(frame(mixed), "adapt_all", "imagenet2012")
+    assert (chosen["adapt_filename"], chosen["val"]) == ("a--imagenet2012-lr_0.01", 0.90)
+
+
+def test_v2_counts_for_imagenet_only():
+    table = frame([transfer(A, 0.01, 0.9, 0.8, adapt_final_val_v2=0.1), transfer(A, 0.03, 0.8, 0.8, adapt_final_val_v2=0.9)])
+    assert pick(table, "adapt_all")["val"] == 0.9
+
+
+def test_pools_are_per_model_and_can_be_restricted_to_upstream_sets():
+    small = run("small", 0.95, ds="mnist5k_10pct")
+    other = run("other", 0.10, name="NFNet-mu")
+    table = frame(
+        [transfer(A, 0.01, 0.7, 0.6), transfer(small, 0.01, 0.8, 0.5), transfer(other, 0.01, 0.2, 0.2)],
+    )
+    assert compare(table)["name"].tolist() == ["NFNet-mu", "NFNet-mu", "ViT-mu", "ViT-mu"]
+    assert compare(table, ["mnist5k"])["filename"].tolist() == ["other", "other", "a", "a"]
+    assert compare(table)["filename"].tolist() == ["other", "other", "small", "small"]
+    with pytest.raises(UserError, match=r"no run of the table has ds 'mnist5k_10pc'; did you mean 'mnist5k_10pct'"):
+        compare(table, ["mnist5k_10pc"])
+
+
+def test_strategies_never_see_a_test_column():
+    seen = []
+
+    def spy(checkpoints, transfers):
+        seen.extend([*checkpoints.columns, *transfers.columns])
+        return Choice(None, None, ())
+
+    compare(SMALL.assign(adapt_final_test_v2=1.0, extra=2.0), strategies={"spy": spy})
+    assert "final_val" in seen
+    assert "score" in seen
+    assert not [c for c in seen if "test" in c or c == "extra"]
+
+
+def test_a_new_strategy_is_a_function_and_an_entry():
+    def first(checkpoints, transfers):
+        return Choice(str(checkpoints.at[0, "filename"]), int(transfers.index[0]), (int(transfers.index[0]),))
+
+    found = compare(SMALL, strategies={**STRATEGIES, "first": first})
+    assert found["strategy"].tolist() == ["upstream_best", "adapt_all", "first"]
+    assert found.iloc[2][["test", "finetunes", "train_seconds"]].tolist() == [0.71, 1, 2.0]
+    assert found.iloc[2]["regret"] == pytest.approx(0.03)
+
+
+scores = st.one_of(st.none(), st.sampled_from([0.1, 0.2, 0.5, 0.9]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(scores, st.lists(st.tuples(scores, scores), max_size=3)), min_size=1, max_size=5), st.randoms())
+def test_choices_do_not_depend_on_test_scores_or_row_order(runs: list, rng: random.Random):
+    rows = []
+    for i, (final_val, transfers) in enumerate(runs):
+        upstream = {**run(f"u{i}", final_val), "final_test": rng.random()}
+        rows += [transfer(upstream, lr, val, test) for lr, (val, test) in enumerate(transfers)] or [upstream]
+    table = frame(rows)
+    before = compare(table)
+    shuffled = table.sample(frac=1, random_state=rng.randrange(1000)).reset_index(drop=True)
+    shuffled["adapt_final_test"] = rng.sample(table["adapt_final_test"].tolist(), len(table))
+    after = compare(shuffled)
+    chosen = ["name", "adapt_ds", "strategy", "filename", "adapt_filename", "val", "finetunes", "train_seconds"]
+    pd.testing.assert_frame_equal(before[chosen], after[chosen])
+    if not before.empty:
+        assert before.loc[before["strategy"] == "adapt_all", "regret"].fillna(0).eq(0).all()
+        assert (before.groupby("name")["val"].first().fillna(0) <= before.groupby("name")["val"].last().fillna(1)).all()
+
+
+def test_means_under_both_conventions():
+    other = {"task": "kitti", "group": "structured"}
+    pets = {"task": "pets"}
+    table = frame(
+        [
+            *(transfer(A, 0.01, 0.5, t, **k) for t, k in ((0.7, {}), (0.5, pets), (0.3, other))),
+            *(transfer(B, 0.01, 0.6, t, **k) for t, k in ((0.8, {}), (0.8, pets), (0.2, other))),
+        ]
+    )
+    found = means(compare(table))
+    mine = found[(found["name"] == "ViT-mu") & (found["strategy"] == "upstream_best")].set_index(["scope", "convention"])
+    assert mine["test"].to_dict() == pytest.approx(
+        {
+            ("natural", "mean_over_tasks"): 0.6,
+            ("structured", "mean_over_tasks"): 0.3,
+            ("overall", "mean_over_tasks"): 0.5,
+            ("overall", "mean_of_group_means"): 0.45,
+        }
+    )
+    assert mine["regret"].to_dict() == pytest.approx(
+        {
+            ("natural", "mean_over_tasks"): 0.2,
+            ("structured", "mean_over_tasks"): -0.1,
+            ("overall", "mean_over_tasks"): 0.1,
+            ("overall", "mean_of_group_means"): 0.05,
+        }
+    )
+    assert mine["finetunes"].tolist() == [2, 1, 3, 3]
+
+
+def test_means_leave_out_a_task_that_one_strategy_has_no_score_on():
+    table = frame([transfer(A, 0.01, 0.5, 0.5), transfer(B, 0.01, 0.4, 0.4), transfer(B, 0.01, 0.9, 0.9, task="pets")])
+    found = means(compare(table))
+    overall = found[(found["scope"] == "overall") & (found["convention"] == "mean_over_tasks")]
+    assert overall[["tasks", "left_out"]].drop_duplicates().to_numpy().tolist() == [[1, 1]]
+    assert overall["test"].tolist() == [0.5] * 4
+
+
+def test_the_released_index_has_groups_too():
+    table = SMALL.assign(adapt_group=pd.NA, adapt_synthetic=pd.NA).astype(
+        {"adapt_group": "string", "adapt_synthetic": "boolean"}
+    )
+    assert compare(table)["adapt_group"].tolist() == ["natural", "natural"]
+    assert compare(table)["adapt_synthetic"].tolist() == [False, False]
+
+
+def test_no_transfers_is_an_empty_comparison():
+    found = compare(frame([A, B]))
+    assert found.empty
+    assert list(found.columns) == list(strategies.RESULT)
+    assert means(found).empty
+
+
+def test_upstream_runs_count_once_and_must_agree():
+    assert upstream_runs(SMALL)["filename"].tolist() == ["a", "b"]
+    assert not [c for c in upstream_runs(SMALL).columns if c.startswith("adapt_")]
+    gaps = SMALL.assign(final_val=[None, 0.9, 0.8, None])
+    assert upstream_runs(gaps)["final_val"].tolist() == [0.9, 0.8]
+    with pytest.raises(UserError, match="rows of upstream run 'a' differ in 'final_val'"):
+        upstream_runs(SMALL.assign(final_val=[0.9, 0.91, 0.8, 0.8]))
+
+
+def test_errors_name_the_column():
+    with pytest.raises(UserError, match="no column 'adapt_final_test'"):
+        compare(SMALL.drop(columns="adapt_final_test"))
+    with pytest.raises(UserError, match="no rows"):
+        compare(SMALL.iloc[:0])
+    with pytest.raises(UserError, match=r"'a--digits-lr_0\.01' occurs twice"):
+        compare(pd.concat([SMALL, SMALL.iloc[:1]], ignore_index=True))

@@ -1,0 +1,174 @@
+"""The loop on a tiny model: learning, exactness of evaluation, resuming bit for bit, one program for every hyper-parameter."""
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from bench.data.arrays import Split
+from bench.data.order import Order
+from bench.errors import UserError
+from bench.train import fit as fitting
+from bench.train import program
+from bench.train.checkpoints import Checkpoints
+from bench.train.evaluate import accuracy
+from bench.train.fit import Preempted, Watch, fit
+
+
+@pytest.fixture(scope="module")
+def made():
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.register(patch)
+        yield tiny.programs()
+
+
+def train(made, **options):
+    hyper = tiny.hyper(**options.pop("hyper", {}))
+    order = options.pop("order", tiny.order())
+    return fit(made, made.start(made.init(np.uint32(0))), tiny.DATA, order, hyper, tiny.CLASSES, mixup_alpha=0.2, **options)
+
+
+def same_bits(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
+
+
+def test_it_learns_and_measures_validation_along_the_way_and_test_once(made):
+    found = train(made, hyper={"steps": 60, "layers": 0}, evaluations=4)
+    assert found.status == "ok"
+    assert [(m.split, m.step, m.n) for m in found.measurements] == [
+        ("val", 15, 21),
+        ("val", 30, 21),
+        ("val", 45, 21),
+        ("val", 60, 21),
+        ("test", 60, 37),
+    ]
+    assert found.measurements[-1].value > 0.9
+
+
+def test_one_compilation_serves_every_hyper_parameter(made):
+    train(made, hyper={"steps": 5})
+    before = len(program.COMPILED)
+    for changes in (
+        {"lr": 0.5, "wd": 0.0, "clip": 3.0},
+        {"dropout": 0.0, "stochastic_depth": 0.0},
+        {"layers": 0, "magnitude": 20},
+        {"steps": 9, "warmup": 0, "seed": 7},
+    ):
+        train(made, hyper={"steps": 5, **changes})
+    assert len(program.COMPILED) == before
+
+
+def test_every_hyper_parameter_reaches_the_numbers(made):
+    base = train(made, hyper={"steps": 8}).state.params
+    changes = [
+        {"lr": 0.01},
+        {"wd": 0.5},
+        {"clip": 0.01},
+        {"dropout": 0.5},
+        {"stochastic_depth": 0.9},
+        {"layers": 1},
+        {"magnitude": 20},
+        {"warmup": 1},
+        {"seed": 1},
+    ]
+    for change in changes:
+        other = train(made, hyper={"steps": 8, **change}).state.params
+        moved = [not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(base), jax.tree.leaves(other), strict=True)]
+        # A tiny model of one block has no block that stochastic depth could drop: the first block's rate is 0.
+        assert any(moved) == (change != {"stochastic_depth": 0.9}), change
+
+
+def test_the_same_run_twice_gives_the_same_bits(made):
+    same_bits(train(made).state, train(made).state)
+
+
+def test_how_steps_are_grouped_into_dispatches_does_not_matter(made):
+    # Evaluating at the end of every step makes every dispatch one step long.
+    one_by_one, grouped = train(made, evaluations=22), train(made)
+    same_bits(one_by_one.state, grouped.state)
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 4])
+def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_measurements(made, tmp_path, stop_at):
+    whole = train(made, evaluations=4)
+    dispatches, done = iter(range(100)), []
+    with pytest.raises(Preempted):
+        train(
+            made,
+            evaluations=4,
+            checkpoints=Checkpoints(tmp_path, tmp_path / "attempt-1", 1e9),
+            watch=Watch(progress=lambda step, _: done.append(step), stop=lambda: next(dispatches) == stop_at),
+        )
+    stopped = done.pop()
+    done.clear()
+    resumed = train(
+        made,
+        evaluations=4,
+        checkpoints=Checkpoints(tmp_path, tmp_path / "attempt-2", 1e9),
+        watch=Watch(progress=lambda step, _: done.append(step)),
+    )
+    assert done[0] > stopped  # it did not begin again
+    assert resumed.attempts == 2
+    same_bits(resumed.state, whole.state)
+    assert resumed.measurements == whole.measurements
+
+
+def test_a_torn_checkpoint_is_passed_over_for_an_older_one(made, tmp_path, caplog):
+    whole = train(made)
+    dispatches = iter(range(100))
+    with pytest.raises(Preempted):
+        train(
+            made,
+            checkpoints=Checkpoints(tmp_path, tmp_path / "attempt-1", 0),
+            watch=Watch(stop=lambda: next(dispatches) == 2),
+        )
+    folders = sorted((tmp_path / "attempt-1" / "checkpoints").iterdir(), key=lambda p: int(p.name))
+    assert [p.name for p in folders] == ["4", "8", "12"]
+    for file in folders[-1].rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    done = []
+    resumed = train(
+        made,
+        checkpoints=Checkpoints(tmp_path, tmp_path / "attempt-2", 1e9),
+        watch=Watch(progress=lambda step, _: done.append(step)),
+    )
+    assert done[0] == 12  # from step 8, not 12 and not 0
+    assert "does not read back" in caplog.text
+    same_bits(resumed.state, whole.state)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(made):
+    found = train(made, hyper={"lr": 1e30, "steps": 22, "warmup": 0})
+    assert found.status == "diverged"
+    assert "loss was" in found.why
+    assert int(found.state.step) < 22 or found.measurements == []
+
+
+def test_a_fraction_that_leaves_no_example_is_refused(made):
+    with pytest.raises(UserError, match="leaves none"):
+        train(made, order=Order(50, 8, 0, 1e-9))
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 37])
+def test_evaluation_counts_every_example_exactly_once(made, n):
+    params = train(made, hyper={"steps": 4}).state.params
+    part = Split(tiny.DATA.test.images[:n], tiny.DATA.test.labels[:n])
+    images = (part.images.astype(np.float32) - 127.5) / 127.5
+    logits, _ = made.model.apply({"params": params}, images)
+    expected = (np.asarray(logits)[:, : tiny.CLASSES].argmax(-1) == part.labels).mean()
+    assert accuracy(made, params, part, tiny.CLASSES) == pytest.approx(expected)
+
+
+def test_a_broken_model_gets_no_answer_right(made):
+    params = jax.tree.map(lambda p: np.full(p.shape, np.nan, np.float32), made.init(np.uint32(0)))
+    assert accuracy(made, params, tiny.DATA.test, tiny.CLASSES) == 0
+
+
+def test_mixup_coefficients_reach_the_program(made, monkeypatch):
+    plain = train(made, hyper={"steps": 4}).state.params
+    monkeypatch.setattr(fitting.mixup, "coefficients", lambda _seed, steps, _alpha: np.ones(len(steps), np.float32))
+    unmixed = train(made, hyper={"steps": 4}).state.params
+    assert any(not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(unmixed), strict=True))

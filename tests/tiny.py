@@ -1,0 +1,57 @@
+"""A model and data small enough to compile and train in seconds, through the code that real ones take."""
+
+import numpy as np
+
+from bench.data.arrays import Dataset, Split
+from bench.data.order import Order
+from bench.points.variants import BY_PREFIX, VARIANTS, Variant, ViTSpec
+from bench.train.hyper import Hyper
+from bench.train.program import Programs
+from bench.train.static import Static
+
+TINY = Variant("tiny", "tiny", "vit", ViTSpec(patch=4, width=8, depth=1, mlp=16, heads=2))
+CLASSES = 3
+
+
+def register(monkeypatch):
+    """Makes `tiny` a known variant for one test or session."""
+    monkeypatch.setitem(VARIANTS, TINY.name, TINY)
+    monkeypatch.setitem(BY_PREFIX, TINY.prefix, TINY)
+
+
+def programs(**changes):
+    """Returns fresh programs of the tiny model: 8 px, batches of 8, 4 steps a dispatch."""
+    static = Static("tiny", 4, 0.0, 8, 8, "adam", "softmax", chunk=4, eval_batch=16)
+    return Programs(Static(**{**static.__dict__, **changes}))
+
+
+def split(n, seed):
+    """Returns n images whose class is their brightness."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, CLASSES, n).astype(np.int32)
+    images = rng.integers(0, 60, (n, 8, 8, 3)) + 80 * labels[:, None, None, None]
+    return Split(images.astype(np.uint8), labels)
+
+
+DATA = Dataset(split(50, 0), split(21, 1), split(37, 2))
+
+
+def order(seed=0):
+    """Returns an order over the training split."""
+    return Order(50, 8, seed)
+
+
+def hyper(**changes):
+    """Returns hyper-parameters of a 22-step run with every knob on."""
+    values = {
+        "lr": 0.02,
+        "wd": 0.1,
+        "clip": 1.0,
+        "dropout": 0.1,
+        "stochastic_depth": 0.1,
+        "layers": 2,
+        "magnitude": 10,
+        "warmup": 3,
+        "steps": 22,
+    }
+    return Hyper.cast(**{**values, **changes})

@@ -1,0 +1,1 @@
+"""The transfer harness: tasks, adaptation of checkpoints, scores."""

@@ -1,0 +1,88 @@
+"""A transfer run: a checkpoint's weights with a fresh head, adapted to a task; SGD with momentum, cosine, no augmentation.
+
+Adaptation resizes images plainly, as VTAB does; validation selects, the test split is read once at the end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import bench
+from bench import models
+from bench.cost import forward_flops
+from bench.data.order import Order
+from bench.errors import UserError
+from bench.points import Transfer
+from bench.records.record import Record
+from bench.train import weights
+from bench.train.checkpoints import Checkpoints
+from bench.train.fit import Watch, fit
+from bench.train.hyper import Hyper
+from bench.train.program import Programs, programs
+from bench.train.static import Static
+from bench.train.upstream import device
+from vtab.tasks import load_task
+
+
+def with_new_head(made: Programs, trained: dict[str, Any], seed: int, source: Path) -> dict[str, Any]:
+    """Returns the trained parameters with the head of a fresh model.
+
+    Raises:
+      UserError: a parameter is missing, unknown or has another shape: the checkpoint is of another architecture.
+    """
+    fresh = made.init(np.uint32(seed))
+    params = {**trained, "head": fresh["head"]}
+    ours = {jax.tree_util.keystr(k): np.shape(v) for k, v in jax.tree_util.tree_leaves_with_path(fresh)}
+    theirs = {jax.tree_util.keystr(k): np.shape(v) for k, v in jax.tree_util.tree_leaves_with_path(params)}
+    for name in sorted(ours.keys() | theirs.keys()):
+        if ours.get(name) != theirs.get(name):
+            raise UserError(
+                f"{source}: parameter {name} has shape {theirs.get(name)}, but {made.static.model} at"
+                f" {made.static.resolution} px needs {ours.get(name)}"
+            )
+    return params
+
+
+def run(config: Transfer, source: Path, folder: Path, attempt: Path, checkpoint_seconds: float, watch: Watch) -> Record:
+    """Adapts a checkpoint.
+
+    Args:
+      config: of the run.
+      source: the upstream run's final weights.
+      folder: as for `bench.train.upstream.run`, like the rest.
+      attempt: of this attempt.
+      checkpoint_seconds: least time between two checkpoints.
+      watch: progress and stop.
+
+    Raises:
+      UserError: the weights are missing or of another architecture, or this version cannot read the task.
+      bench.train.fit.Preempted: `watch.stop` said so.
+    """
+    data, classes = load_task(config.task, config.resolution), config.facts.classes
+    made = programs(Static.of(config))
+    params = with_new_head(made, weights.load(source), config.seed, source)
+    found = fit(
+        made,
+        made.start(params),
+        data,
+        Order(len(data.train), config.batch_size, config.seed),
+        Hyper.of_transfer(config),
+        classes,
+        checkpoints=Checkpoints(folder, attempt, checkpoint_seconds),
+        watch=watch,
+    )
+    return Record(
+        config=config,
+        status=found.status,
+        measurements=tuple(found.measurements),
+        params=models.count_params(config.upstream.model, classes, config.resolution),
+        data=data.facts(),
+        device=device(),
+        code_version=bench.__version__,
+        cost=found.cost(config.batch_size, forward_flops(config.upstream.model, config.resolution, classes)),
+        why=found.why,
+    )
