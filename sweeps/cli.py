@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ FOLDER = click.argument("workdir", type=click.Path(path_type=Path))
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="augreg")
 def cli() -> None:
-    r"""Run AugReg sweeps, draw their heatmaps, pick the checkpoint to transfer.
+    """Run AugReg sweeps, draw their heatmaps, pick the checkpoint to transfer.
 
     \b
     Start with:  augreg sweeps           what can be run
@@ -27,7 +28,7 @@ def cli() -> None:
                  augreg run demo         run it (again: continue it)
 
     The other commands read the table that a run writes (table.csv) or the released index of 51,509 runs.
-    """
+    """  # noqa: D301 - click wants the character backspace
 
 
 @cli.command()
@@ -56,7 +57,7 @@ def sweeps(name: str | None) -> None:
 @click.argument("name")
 @click.option("--names", is_flag=True, help="Print the name of every run instead of the summary.")
 def plan(name: str, names: bool) -> None:
-    """Say what a sweep would run and what it would compute, without running it."""
+    """Say what a sweep would compute, without running it."""
     from sweeps.named import find
     from sweeps.plan import lines
 
@@ -77,8 +78,8 @@ def run(name: str, workdir: Path | None, workers: int, checkpoint_seconds: float
     """
     from sweeps.session import run_sweep
 
-    if checkpoint_seconds < 0:
-        raise UserError(f"--checkpoint-seconds is {checkpoint_seconds:g}, but must be at least 0")
+    if not 0 <= checkpoint_seconds < math.inf:
+        raise UserError(f"--checkpoint-seconds is {checkpoint_seconds:g}, but must be at least 0 and finite")
     run_sweep(name, workdir or Path("results") / name, workers, checkpoint_seconds)
 
 
@@ -113,7 +114,7 @@ def table(workdir: Path, output: Path) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A .png, .svg or .pdf file.")
 @click.option("--csv", "cells_csv", type=click.Path(path_type=Path), help="Also write the cells (ds, name, do, aug, value).")
 def heatmap(table: Path, output: Path | None, cells_csv: Path | None) -> None:
-    """Draw the AugReg heatmap (Fig. 4 of the paper) of a table."""
+    """Draw the AugReg heatmap, figure 4 of the paper, from a table."""
     from bench.records.table import read_table
     from bench.report import heatmap as drawing
     from sweeps.results import write_text
@@ -144,7 +145,7 @@ def select(table: Path, output: Path | None) -> None:
 
 @cli.command()
 @TABLE
-@click.option("--format", "form", type=click.Choice(["csv", "md", "json"]), default="md", show_default=True)
+@click.option("--format", "form", type=click.Choice(["csv", "md", "json"]), default="md", show_default=True, help="CSV, Markdown or JSON.")
 def recommend(table: Path, form: str) -> None:
     """Print the recommended checkpoint of every model, best first."""
     from bench.records.table import read_table
@@ -157,7 +158,7 @@ def recommend(table: Path, form: str) -> None:
 @cli.command()
 @TABLE
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An .html file.")
-@click.option("--title", default="augreg-bench", show_default=True)
+@click.option("--title", default="augreg-bench", show_default=True, help="The page's heading.")
 def report(table: Path, output: Path, title: str) -> None:
     """Write one self-contained page: recommendation, heatmap, selection, all runs, provenance."""
     from bench.records.table import read_table
@@ -175,6 +176,9 @@ def main(arguments: list[str] | None = None) -> Any:
     except UserError as error:
         click.echo(f"augreg: {error}", err=True)
         code = 2
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = 2
     except click.UsageError as error:
         hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
         click.echo(f"augreg: {error.format_message()}{hint}", err=True)
@@ -185,8 +189,9 @@ def main(arguments: list[str] | None = None) -> Any:
     except (KeyboardInterrupt, click.Abort):
         click.echo(f"augreg: stopped after {time.monotonic() - started:.0f} s; the same command goes on from here", err=True)
         code = 130
-    except click.exceptions.Exit as leave:
-        code = leave.exit_code
+    except OSError as error:
+        click.echo(f"augreg: {error.filename or 'system'}: {error.strerror or error}", err=True)
+        code = 2
     sys.exit(code)
 
 

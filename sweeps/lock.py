@@ -25,9 +25,14 @@ class Lock:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, holder.encode(), 0)
-        return cls(descriptor)
+        lock = cls(descriptor)
+        lock.write(holder)
+        return lock
+
+    def write(self, holder: str) -> None:
+        """Says who holds the lock."""
+        os.truncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, holder.encode(), 0)
 
     @classmethod
     def require(cls, path: Path, holder: str) -> Lock:
@@ -45,13 +50,13 @@ class Lock:
 
     @staticmethod
     def held(path: Path) -> bool:
-        """Returns whether some process holds the lock."""
+        """Returns whether some process holds the lock; asks for a share of it, so that two who ask do not see each other."""
         try:
-            descriptor = os.open(path, os.O_RDWR)
+            descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         finally:
@@ -59,5 +64,7 @@ class Lock:
         return False
 
     def release(self) -> None:
-        """Gives the lock up."""
-        os.close(self.descriptor)
+        """Gives the lock up; once is enough."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1

@@ -25,7 +25,7 @@ from sweeps.lock import Lock
 from sweeps.space import Sweep
 from sweeps.study import Study
 
-# A job may lose its worker this often without finishing a single run before the sweep gives up on it.
+# A job may lose its worker this often without finishing a run or getting further in one before the sweep gives up on it.
 PATIENCE = 20
 POLL_SECONDS = 0.3
 
@@ -85,19 +85,26 @@ class Coordinator:
     ) -> None:
         me = f"process {os.getpid()} on {platform.node()}"
         self._lock = Lock.require(workdir.path / "coordinator.lock", me)
-        workdir.claim(sweep.name)
-        self._workdir, self._executor = workdir, executor
-        self._points = {p.name: p for p in sweep.points}
-        self._jobs = jobs_of(sweep.points, workdir, checkpoint_seconds, largest_job)
-        self._records: dict[str, Record] = {}
-        self._study = Study(workdir.path / "study.db", sweep)
+        try:
+            workdir.claim(sweep.name)
+            self._workdir, self._executor = workdir, executor
+            self._points = {p.name: p for p in sweep.points}
+            self._jobs = jobs_of(sweep.points, workdir, checkpoint_seconds, largest_job)
+            found = {name: workdir.run(point).record() for name, point in self._points.items()}
+            self._records = {name: record for name, record in found.items() if record is not None}
+            self._study = Study(workdir.path / "study.db", sweep)
+            for record in self._records.values():
+                self._study.accept(record)
+        except BaseException:
+            self.close()
+            raise
         self._active: list[Job] = []
-        self._lost: dict[str, tuple[int, int]] = {}
+        self._lost: dict[str, tuple[tuple[int, int], int]] = {}
         self._failed: dict[str, str] = {}
-        for name, point in self._points.items():
-            record = workdir.run(point).record()
-            if record is not None:
-                self._records[name] = record
+
+    def close(self) -> None:
+        """Gives the folder up; another coordinator may have it."""
+        self._lock.release()
 
     def status(self) -> Status:
         """Returns where the sweep stands."""
@@ -117,8 +124,6 @@ class Coordinator:
           UserError: a worker failed, or was lost too often; the other jobs are finished first.
           KeyboardInterrupt: passed on after all workers have checkpointed and left.
         """
-        for record in self._records.values():
-            self._study.accept(record)
         try:
             while not self.status().complete:
                 self._collect()
@@ -132,7 +137,7 @@ class Coordinator:
             self._interrupt()
             raise
         finally:
-            self._lock.release()
+            self.close()
         if self._failed:
             (name, error), *more = self._failed.items()
             others = f" ({len(more)} more jobs failed)" if more else ""
@@ -154,17 +159,18 @@ class Coordinator:
                 self._judge(job)
 
     def _judge(self, job: Job) -> None:
-        pending, outcome = len(self._pending(job)), job.outcome()
+        pending, outcome, reports = len(self._pending(job)), job.outcome(), job.progress()
         if not pending:
             return
         if outcome and outcome["status"] == "failed":
             self._failed[job.id] = outcome["error"]
             return
-        before, times = self._lost.get(job.id, (pending, 0))
-        times = times + 1 if pending == before else 1
-        self._lost[job.id] = (pending, times)
+        reached = (-pending, reports[-1]["step"] if reports else 0)
+        furthest, times = self._lost.get(job.id, (reached, 0))
+        times = times + 1 if reached <= furthest else 1
+        self._lost[job.id] = (max(reached, furthest), times)
         if times > PATIENCE:
-            self._failed[job.id] = f"its worker was lost {times} times without finishing a run"
+            self._failed[job.id] = f"its worker was lost {times} times without getting further"
 
     def _ready(self, job: Job) -> bool:
         needs = (c.upstream.name for c in job.configs if isinstance(c, Transfer))
@@ -179,10 +185,10 @@ class Coordinator:
                 self._active.append(job)
             elif len(self._active) < self._executor.capacity() and self._ready(job):
                 job.write()
-                for config in self._pending(job):
-                    self._study.started(config)
                 self._executor.launch(job)
                 self._active.append(job)
+                for config in self._pending(job):
+                    self._study.started(config)
 
     def _interrupt(self) -> None:
         for job in self._active:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
-import click
 from rich.console import Console
 
-from bench.report.text import to_text
 from sweeps.executors.local import Local
 from sweeps.layout import Workdir
 from sweeps.lock import Lock
@@ -16,7 +15,7 @@ from sweeps.named import find
 from sweeps.results import FILES, write_results
 from sweeps.run import Coordinator, Status
 from sweeps.timing import timing
-from sweeps.view import View
+from sweeps.view import View, recommended
 
 
 def _summary(status: Status) -> str:
@@ -32,25 +31,27 @@ def run_sweep(name: str, path: Path, workers: int, checkpoint_seconds: float) ->
     """
     started = time.monotonic()
     console = Console(stderr=True)
+    say = partial(console.print, highlight=False, soft_wrap=True)
     sweep, workdir = find(name), Workdir(path)
     coordinator = Coordinator(sweep, workdir, Local(workers), checkpoint_seconds)
     before = coordinator.status()
     if before.complete and all((path / file).exists() for file in FILES):
-        console.print(f"{name}: all runs are done ({_summary(before)}); nothing to do. Results: {path}", highlight=False)
+        coordinator.close()
+        say(f"{name}: all runs are done ({_summary(before)}); nothing to do. Results: {path}")
         return
-    console.print(f"{name}: {_summary(before)} done; {path}", highlight=False)
+    say(f"{name}: {_summary(before)} done; {path}")
     with View(console) as view:
         coordinator.run(view.show)
     reporting = time.monotonic()
     spent = timing(workdir)
     notes = {"sweep": name, "runs": _summary(coordinator.status()), **dict(line.split(": ", 1) for line in spent.lines())}
-    recommended = write_results(workdir, notes)
+    best = write_results(workdir, notes)
     now = time.monotonic()
     for line in spent.lines():
-        console.print(line, highlight=False)
-    console.print(f"wall clock: {now - started:.0f} s, of which report {now - reporting:.0f} s", highlight=False)
-    console.print(f"{name}: {_summary(coordinator.status())} done; results: {path}", highlight=False)
-    click.echo(to_text(recommended, "md").rstrip("\n"))
+        say(line)
+    say(f"wall clock: {now - started:.0f} s, of which report {now - reporting:.0f} s")
+    say(f"{name}: {_summary(coordinator.status())} done; results: {path}")
+    Console().print(recommended(best))
 
 
 def status_lines(path: Path) -> list[str]:

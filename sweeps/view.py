@@ -6,8 +6,10 @@ import time
 from types import TracebackType
 from typing import Self
 
+import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from sweeps.run import Status
 
@@ -50,6 +52,20 @@ class View:
             counts = ", ".join(f"{kind} {status.done[kind]}/{status.runs[kind]}" for kind in self._bars)
             at = "; ".join(_short(w) for w in status.workers)
             self._console.print(f"{now - self._started:5.0f} s: {counts}  {at}", highlight=False, soft_wrap=True)
+
+
+def recommended(frame: pd.DataFrame) -> Table:
+    """Returns the recommended checkpoints (see `bench.report.recommended.recommend`), a column each, best first."""
+    from bench.report.text import shown_strings
+
+    shown = shown_strings(frame)
+    table = Table(title="Recommended checkpoints", title_justify="left")
+    table.add_column(style="dim")
+    for name in shown["name"]:
+        table.add_column(name, justify="right", overflow="fold")
+    for field in shown.columns.drop("name"):
+        table.add_row(field, *shown[field], end_section=field in ("filename", "infer_samples_per_sec", "mean_test"))
+    return table
 
 
 def _short(worker: dict[str, object]) -> str:

@@ -1,4 +1,7 @@
-"""What a step sees: datasets in memory, their splits, the stateless order. A new upstream set is one module and one line here."""
+"""What a step sees: datasets in memory, their splits, the stateless order.
+
+A new upstream set is one module and one line here.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,12 @@ def cut(images: NDArray[np.uint8], labels: NDArray[Any], sizes: tuple[int, int, 
       labels: integers `[N]`.
       sizes: number of train, val and test examples; their sum must not exceed N.
       seed: of the one shuffle.
+
+    Raises:
+      ValueError: the sizes ask for more than N examples.
     """
+    if sum(sizes) > len(labels):
+        raise ValueError(f"cannot cut {sizes} from {len(labels)} examples")
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
     if images.ndim == 3:
         images = np.repeat(images[..., None], 3, axis=-1)

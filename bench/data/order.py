@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.errors import UserError
+
 U64 = NDArray[np.uint64]
 _ROUNDS = 4
 
@@ -84,8 +86,15 @@ class Order:
 
     @cached_property
     def members(self) -> NDArray[np.int64]:
-        """Returns the indices of the examples that take part."""
-        return subset(self.n, self.fraction)
+        """Returns the indices of the examples that take part.
+
+        Raises:
+          UserError: the fraction is so small that none does.
+        """
+        found = subset(self.n, self.fraction)
+        if not len(found):
+            raise UserError(f"fraction {self.fraction} of {self.n} examples holds none: use a larger one")
+        return found
 
     def chunk(self, step: int, steps: int) -> Chunk:
         """Returns what steps `step`, ..., `step + steps - 1` see."""

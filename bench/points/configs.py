@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from bench.errors import UserError
 from bench.points.datasets import UPSTREAM, UpstreamSet
-from bench.points.fields import from_mapping, one_of, typed, within
+from bench.points.fields import from_mapping, one_of, type_fields, within
 from bench.points.levels import LEVELS, Level
 from bench.points.tasks import TASKS, Task
 from bench.points.variants import VARIANTS, Variant
@@ -25,6 +25,8 @@ from bench.points.variants import VARIANTS, Variant
 CONFIG_VERSION = 1
 OPTIMIZERS = ("adam", "nesterov_agc", "momentum")
 LOSSES = ("sigmoid", "softmax")
+MAX_INT = 2**31 - 1  # what 32-bit device code can hold
+MAX_NAME = 255  # bytes; common file systems take no longer name
 DEFAULT_OPTIMIZER = {"vit": "adam", "hybrid": "adam", "nfnet": "nesterov_agc"}
 
 
@@ -52,9 +54,12 @@ class Config(ABC):
         whole = {"version": CONFIG_VERSION, "kind": self.kind, **self.to_dict(), "facts": self.facts_used()}
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
-    def _typed(self, kinds: Mapping[str, type]) -> None:
-        for field, kind in kinds.items():
-            object.__setattr__(self, field, typed(type(self).__name__, field, getattr(self, field), kind))
+    def _nameable(self) -> None:
+        if len(self.name) > MAX_NAME:
+            raise UserError(
+                f"{type(self).__name__}: the name has {len(self.name)} characters, more than the {MAX_NAME} of a file name;"
+                f" use numbers with fewer digits: {self.name}"
+            )
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,9 @@ class Upstream(Config):
 
     def __post_init__(self) -> None:
         me = "Upstream"
-        self._typed({"model": str, "dataset": str, "aug": str, "optimizer": str, "loss": str})
-        self._typed(dict.fromkeys(("epochs", "lr", "wd", "do", "sd", "fraction", "clip"), float))
-        self._typed(dict.fromkeys(("seed", "batch_size", "warmup_steps", "resolution"), int))
+        type_fields(self, {"model": str, "dataset": str, "aug": str, "optimizer": str, "loss": str})
+        type_fields(self, dict.fromkeys(("epochs", "lr", "wd", "do", "sd", "fraction", "clip"), float))
+        type_fields(self, dict.fromkeys(("seed", "batch_size", "warmup_steps", "resolution"), int))
         one_of(me, "model", self.model, VARIANTS)
         one_of(me, "dataset", self.dataset, UPSTREAM)
         one_of(me, "aug", self.aug, LEVELS)
@@ -121,10 +126,11 @@ class Upstream(Config):
         within(me, "wd", self.wd, 0)
         within(me, "do", self.do, 0, 0.99)
         within(me, "sd", self.sd, 0, 0.99)
-        within(me, "seed", self.seed, 0, 2**31 - 1)
-        within(me, "batch_size", self.batch_size, 1)
-        within(me, "warmup_steps", self.warmup_steps, 0)
-        within(me, "resolution", self.resolution, 1)
+        within(me, "seed", self.seed, 0, MAX_INT)
+        within(me, "batch_size", self.batch_size, 1, MAX_INT)
+        within(me, "warmup_steps", self.warmup_steps, 0, MAX_INT)
+        within(me, "resolution", self.resolution, 1, MAX_INT)
+        self._nameable()
 
     @staticmethod
     def recipe(model: str, dataset: str, optimizer: str = "") -> dict[str, Any]:
@@ -222,18 +228,19 @@ class Transfer(Config):
         me = "Transfer"
         if not isinstance(self.upstream, Upstream):
             raise UserError(f"Transfer: field 'upstream' must be an Upstream, not {type(self.upstream).__name__}")
-        self._typed({"task": str, "lr": float, "clip": float})
-        self._typed(dict.fromkeys(("steps", "resolution", "seed", "batch_size", "warmup_steps"), int))
+        type_fields(self, {"task": str, "lr": float, "clip": float})
+        type_fields(self, dict.fromkeys(("steps", "resolution", "seed", "batch_size", "warmup_steps"), int))
         one_of(me, "task", self.task, TASKS)
-        within(me, "steps", self.steps, 1)
+        within(me, "steps", self.steps, 1, MAX_INT)
         if self.warmup_steps == -1:
             object.__setattr__(self, "warmup_steps", self.recipe_warmup(self.steps))
         within(me, "lr", self.lr, 0, open_low=True)
-        within(me, "resolution", self.resolution, 1)
-        within(me, "seed", self.seed, 0, 2**31 - 1)
-        within(me, "batch_size", self.batch_size, 1)
-        within(me, "warmup_steps", self.warmup_steps, 0)
+        within(me, "resolution", self.resolution, 1, MAX_INT)
+        within(me, "seed", self.seed, 0, MAX_INT)
+        within(me, "batch_size", self.batch_size, 1, MAX_INT)
+        within(me, "warmup_steps", self.warmup_steps, 0, MAX_INT)
         within(me, "clip", self.clip, 0, open_low=True)
+        self._nameable()
 
     @staticmethod
     def recipe_warmup(steps: int) -> int:

@@ -17,15 +17,32 @@ def typed(owner: str, field: str, value: object, kind: type) -> Any:
     """Returns `value` as `kind` (`int` is taken for `float`, `bool` never for a number).
 
     Raises:
-      UserError: `value` has another type or is not finite.
+      UserError: `value` has another type or is not finite; names the value that was probably meant.
     """
-    if kind is float and type(value) is int:
-        value = float(value)
+    if kind is float and type(value) is int and (whole := _convert(value, float)) is not None:
+        value = whole
     if type(value) is not kind:
-        raise UserError(f"{owner}: field {field!r} must be {kind.__name__}, not {type(value).__name__} {value!r}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{owner}: field {field!r} must be finite, not {value!r}")
+        near = None if kind is str else _convert(value, kind)
+        hint = "" if near is None else f"; did you mean {near!r}?"
+        raise UserError(f"{owner}: field {field!r} must be {kind.__name__}, not {type(value).__name__} {value!r}{hint}")
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise UserError(f"{owner}: field {field!r} must be finite, not {value!r}")
+        value += 0.0  # -0.0 becomes 0.0: they are equal, so they must have one name and one digest
     return value
+
+
+def type_fields(config: object, kinds: Mapping[str, type]) -> None:
+    """Checks and converts (see `typed`) the named fields of a frozen dataclass that is being built."""
+    for field, kind in kinds.items():
+        object.__setattr__(config, field, typed(type(config).__name__, field, getattr(config, field), kind))
+
+
+def _convert(value: Any, kind: type) -> Any:
+    try:
+        return kind(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def within(owner: str, field: str, value: float, low: float, high: float = math.inf, *, open_low: bool = False) -> None:
@@ -36,9 +53,9 @@ def within(owner: str, field: str, value: float, low: float, high: float = math.
     """
     if (value > low if open_low else value >= low) and value <= high:
         return
-    above = f"greater than {low:g}" if open_low else f"at least {low:g}"
-    bound = above if value <= low else f"at most {high:g}"
-    nearest = "" if open_low and value <= low else f" (nearest valid: {low if value < low else high:g})"
+    above = f"greater than {low}" if open_low else f"at least {low}"
+    bound = above if value <= low else f"at most {high}"
+    nearest = "" if open_low and value <= low else f" (nearest valid: {low if value < low else high})"
     raise UserError(f"{owner}: field {field!r} is {value!r}, but must be {bound}{nearest}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from bench.errors import UserError, choose_from
@@ -23,7 +24,8 @@ _UPSTREAM = re.compile(
     re.ASCII,
 )
 _TRANSFER = re.compile(
-    rf"(?P<task>\w+)-steps_(?P<steps>\d+)(?P<kilo>k?)-lr_(?P<lr>{_NUMBER})-res_(?P<res>\d+)(?P<extras>(?:-[a-z]+_[\w.]+)*)",
+    rf"(?P<task>\w+)-steps_(?P<steps>\d{{1,12}})(?P<kilo>k?)-lr_(?P<lr>{_NUMBER})-res_(?P<res>\d{{1,12}})"
+    r"(?P<extras>(?:-[a-z]+_[\w.]+)*)",
     re.ASCII,
 )
 _UPSTREAM_EXTRAS = {
@@ -67,7 +69,8 @@ def format_upstream(config: Upstream) -> str:
     recipe = {"seed": 0, **Upstream.recipe(config.model, config.dataset, config.optimizer)}
     return (
         f"{config.variant.prefix}-{config.dataset_name}-{positional(config.epochs)}ep-lr_{_decimal(config.lr)}-aug_{config.aug}"
-        f"-wd_{_decimal(config.wd)}-do_{_decimal(config.do)}-sd_{_decimal(config.sd)}{_extras(config, _UPSTREAM_EXTRAS, recipe)}"
+        f"-wd_{_decimal(config.wd)}-do_{_decimal(config.do)}-sd_{_decimal(config.sd)}"
+        f"{_extras(config, _UPSTREAM_EXTRAS, recipe)}"
     )
 
 
@@ -90,7 +93,7 @@ def _parse_extras(name: str, text: str, known: dict[str, tuple[str, type]]) -> d
         try:
             values[field] = kind(value)
         except ValueError:
-            raise UserError(f"name {name!r}: {part!r} does not hold a {kind.__name__}") from None
+            raise UserError(f"name {name!r}: {part!r} must hold a value of type {kind.__name__}") from None
     return values
 
 
@@ -99,6 +102,7 @@ def _canonical(name: str, config: Upstream | Transfer) -> None:
         raise UserError(f"name {name!r} is not in canonical form; did you mean {config.name!r}?")
 
 
+@lru_cache(maxsize=4096)  # the 51,509 transfer names of the release hold only 759 upstream names
 def parse_upstream(name: str) -> Upstream:
     """Returns the config of an upstream name.
 
@@ -120,7 +124,11 @@ def parse_upstream(name: str) -> Upstream:
         dataset=part["dataset"],
         fraction=float(Decimal(part["percent"]) / 100) if part["percent"] else 1.0,
         aug=part["aug"],
-        **{field: float(part[field]) for field in ("epochs", "lr", "wd", "do", "sd")},
+        epochs=float(part["epochs"]),
+        lr=float(part["lr"]),
+        wd=float(part["wd"]),
+        do=float(part["do"]),
+        sd=float(part["sd"]),
         **_parse_extras(name, part["extras"], _UPSTREAM_EXTRAS),
     )
     _canonical(name, config)

@@ -25,7 +25,8 @@ def write(path: Path, fill: Callable[[BinaryIO], object], *, exclusive: bool = F
       False when `exclusive` and the file was already there, else True.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Cut, so that the longest possible name still fits with what is added to it.
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             fill(file)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import pandas as pd
 
 from bench.errors import UserError, choose_from
-from bench.points import LEVELS, VARIANTS, parse
+from bench.points import LEVELS, VARIANTS, parse_transfer, parse_upstream
 from bench.records.schema import BY_NAME, COLUMNS, STATUSES, Column
 
 _SHOWN = 3
@@ -22,51 +26,67 @@ def check(frame: pd.DataFrame) -> pd.DataFrame:
     """Returns the frame with all columns of the schema in order and dtype.
 
     Raises:
-      UserError: unknown or missing column, wrong type, accuracy outside [0, 1], unknown model or level, a transfer listed
-        twice, one upstream name with two digests, or a cell that contradicts the run's name.
+      UserError: unknown or missing column, wrong type, accuracy outside [0, 1], unknown model, level or status, a run listed
+        twice, one upstream name with two digests, or a name that cannot be read or that its row's cells contradict.
     """
-    for name in frame.columns:
-        if name not in BY_NAME:
-            raise UserError(f"unknown column {name!r}; {choose_from(name, BY_NAME)}")
-    for column in COLUMNS:
-        if column.released and column.name not in frame.columns:
-            raise UserError(f"missing column {column.name!r}")
+    _headers(list(frame.columns))
     whole = pd.DataFrame({c.name: _cast(frame, c) for c in COLUMNS})
     for column in COLUMNS:
         if column.unit:
             _refuse((whole[column.name] < 0) | (whole[column.name] > 1), f"column {column.name!r} is not in [0, 1]")
     for name in ("name", "filename"):
         _refuse(whole[name].isna(), f"column {name!r} is empty")
-    _members(whole, "name", VARIANTS)
-    _members(whole, "aug", LEVELS)
-    _members(whole, "status", STATUSES)
-    _members(whole, "adapt_status", STATUSES)
-    _refuse(whole["adapt_filename"].notna() & whole["adapt_filename"].duplicated(keep=False), "one transfer run listed twice")
+    for name, valid in (("name", VARIANTS), ("aug", LEVELS), ("status", STATUSES), ("adapt_status", STATUSES)):
+        _members(whole[name], valid)
+    transfer = whole["adapt_filename"]
+    _refuse(transfer.notna() & transfer.duplicated(keep=False), "one transfer run listed twice")
+    _refuse(transfer.isna() & whole["filename"].duplicated(keep=False), "an upstream run listed again without a transfer")
     digests = whole.groupby("filename")["digest"].transform("nunique")
     _refuse(digests > 1, "one upstream name with several digests (results of different configs)")
-    _names_agree(whole)
+    _agree(whole, "filename", _upstream_cells)
+    _agree(whole, "adapt_filename", _transfer_cells)
     return whole
+
+
+def _headers(names: list[str]) -> None:
+    for name in names:
+        if name not in BY_NAME:
+            raise UserError(f"unknown column {name!r}; {choose_from(name, BY_NAME)}")
+        if names.count(name) > 1:
+            raise UserError(f"column {name!r} stands there twice")
+    for column in COLUMNS:
+        if column.released and column.name not in names:
+            raise UserError(f"missing column {column.name!r}")
 
 
 def _cast(frame: pd.DataFrame, column: Column) -> pd.Series:
     if column.name not in frame.columns:
-        return pd.Series(pd.NA, index=range(len(frame)), dtype=column.dtype if column.dtype != "float64" else "Float64").astype(
-            column.dtype
-        )
+        return pd.Series(index=range(len(frame)), dtype=column.dtype)
     values = frame[column.name].reset_index(drop=True)
     if column.dtype == "string":
-        return values.astype("string")
-    if column.dtype == "boolean":
         text = values.astype("string")
-        known = {"True": True, "False": False}
-        _refuse(text.notna() & ~text.isin(list(known)), f"column {column.name!r} is neither True nor False")
-        return text.map(known).astype("boolean")
-    numbers = pd.to_numeric(values, errors="coerce")
-    _refuse(values.notna() & numbers.isna(), f"column {column.name!r} is not a number")
+        return text.mask(text == "")  # a CSV file cannot tell an empty text from none
+    if column.dtype == "boolean":
+        text = values.astype("string").str.lower()
+        _refuse(text.notna() & ~text.isin(["true", "false"]), f"column {column.name!r} is neither True nor False")
+        return text.eq("true").astype("boolean")
+    empty = values.isna()
+    found = [math.nan if e else _finite(v) for v, e in zip(values.to_numpy(object), empty, strict=True)]
+    numbers = pd.Series(found, dtype="float64")
+    _refuse(~empty & numbers.isna(), f"column {column.name!r} is not a finite number")
     if column.dtype == "Int64":
-        _refuse(numbers.notna() & (numbers % 1 != 0), f"column {column.name!r} is not a whole number")
+        _refuse(numbers % 1 > 0, f"column {column.name!r} is not a whole number")
         return numbers.astype("Int64")
-    return numbers.astype("float64")
+    return numbers
+
+
+def _finite(value: Any) -> float:
+    """Returns the float nearest to the text (pandas' own parser can miss it by one bit), NaN where there is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def _refuse(mask: pd.Series, what: str) -> None:
@@ -75,21 +95,39 @@ def _refuse(mask: pd.Series, what: str) -> None:
         raise UserError(f"{rows(mask)}: {what}")
 
 
-def _members(frame: pd.DataFrame, name: str, valid: object) -> None:
-    names = list(valid)  # type: ignore[call-overload]
-    bad = frame[name].notna() & ~frame[name].isin(names)
+def _members(cells: pd.Series, valid: Iterable[str]) -> None:
+    bad = cells.notna() & ~cells.isin(list(valid))
     if bad.any():
-        raise UserError(f"{rows(bad)}: column {name!r} holds {frame[name][bad].iloc[0]!r}; {choose_from(frame[name][bad].iloc[0], names)}")
+        first = cells[bad].iloc[0]
+        _refuse(bad, f"column {cells.name!r} holds {first!r}; {choose_from(first, valid)}")
 
 
-def _names_agree(frame: pd.DataFrame) -> None:
-    """A cell that says something else than the run's name is an error of whoever made the table."""
-    columns = ("name", "ds", "epochs", "lr", "aug", "wd", "do", "sd")
-    for filename, group in frame.groupby("filename", sort=False):
-        config = parse(str(filename))
-        for column in columns:
-            expected = config.model if column == "name" else getattr(config, column)  # type: ignore[union-attr]
-            _refuse(
-                (frame["filename"] == filename) & frame[column].notna() & (frame[column] != expected),
-                f"column {column!r} is not {expected!r} as in the name {filename}",
-            ) if (group[column].dropna() != expected).any() else None
+def _upstream_cells(filename: str) -> dict[str, Any]:
+    config = parse_upstream(filename)
+    fields = ("ds", "epochs", "lr", "aug", "wd", "do", "sd", "seed")
+    return {"name": config.model, **{field: getattr(config, field) for field in fields}}
+
+
+def _transfer_cells(filename: str) -> dict[str, Any]:
+    config = parse_transfer(filename)
+    fields = ("lr", "steps", "resolution", "seed")
+    return {
+        "filename": config.upstream.name,
+        "adapt_ds": config.task,
+        **{f"adapt_{field}": getattr(config, field) for field in fields},
+    }
+
+
+def _agree(frame: pd.DataFrame, key: str, cells_of: Callable[[str], dict[str, Any]]) -> None:
+    """Refuses a name that does not parse and cells that say something else than the name."""
+    said: dict[str, dict[str, Any]] = {}
+    for filename in frame[key].dropna().unique():
+        try:
+            said[filename] = cells_of(filename)
+        except UserError as error:
+            _refuse(frame[key] == filename, str(error))
+    for column in next(iter(said.values()), {}):
+        expected = frame[key].map({filename: cells[column] for filename, cells in said.items()})
+        bad = (frame[key].notna() & frame[column].notna() & (frame[column] != expected)).fillna(False).astype(bool)
+        if bad.any():
+            _refuse(bad, f"column {column!r} is not {expected[bad].iloc[0]!r} as in the name {frame[key][bad].iloc[0]}")

@@ -5,7 +5,6 @@ Measurements are in long form (split, metric, n, value), so that a new metric is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.points import KINDS, Transfer, Upstream
-from bench.points.fields import from_mapping, one_of
+from bench.points.fields import from_mapping, one_of, type_fields, typed
 from bench.records.atomic import read_json, write_json
 from bench.records.schema import STATUSES
 
 RECORD_VERSION = 1
+SPLITS = ("train", "val", "test")
 FILE = "record.json"
 
 
@@ -30,6 +30,9 @@ class Measurement:
     n: int
     value: float
     step: int
+
+    def __post_init__(self) -> None:
+        type_fields(self, {"split": str, "metric": str, "n": int, "value": float, "step": int})
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Cost:
     images: int = 0
     train_flops: float = 0.0
     eval_images_per_second: float = 0.0
+
+    def __post_init__(self) -> None:
+        type_fields(self, dict.fromkeys(("attempts", "steps", "images"), int))
+        type_fields(self, dict.fromkeys(("train_seconds", "eval_seconds", "compile_seconds"), float))
+        type_fields(self, dict.fromkeys(("train_flops", "eval_images_per_second"), float))
 
 
 @dataclass(frozen=True)
@@ -73,10 +81,12 @@ class Record:
     why: str = ""
 
     def __post_init__(self) -> None:
+        type_fields(self, {"params": int, **dict.fromkeys(("status", "device", "code_version", "why"), str)})
         one_of("Record", "status", self.status, STATUSES)
-        for m in self.measurements:
-            if not math.isfinite(m.value):
-                raise UserError(f"Record of {self.config.name}: measurement {m.split}/{m.metric} is {m.value}")
+        for key, kind in {**dict.fromkeys(SPLITS, int), "fingerprint": str}.items():
+            if key not in self.data:
+                raise UserError(f"Record: field 'data' lacks {key!r}")
+            typed("Record", f"data.{key}", self.data[key], kind)
 
     def last(self, split: str, metric: str = "accuracy") -> Measurement | None:
         """Returns the latest measurement of a split, None where there is none."""
@@ -109,15 +119,19 @@ def read_record(path: Path) -> Record:
       UserError: unreadable, of another version, or its digest is not the one of its config (another code's result).
     """
     value = read_json(path)
+    for key in ("version", "kind", "name", "digest", "config", "measurements", "cost"):
+        if key not in value:
+            raise UserError(f"{path}: not a valid record (missing field {key!r})")
+    version, kind, name, digest = (value.pop(key) for key in ("version", "kind", "name", "digest"))
     try:
-        version, kind, name, digest = (value.pop(key) for key in ("version", "kind", "name", "digest"))
         if version != RECORD_VERSION:
             raise UserError(f"version {version} is not {RECORD_VERSION}")
+        one_of("Record", "kind", kind, KINDS)
         value["config"] = KINDS[kind].from_dict(value["config"])
         value["measurements"] = tuple(from_mapping(Measurement, m) for m in value["measurements"])
         value["cost"] = from_mapping(Cost, value["cost"])
         record = from_mapping(Record, value)
-    except (UserError, KeyError, TypeError) as error:
+    except (UserError, AttributeError, TypeError) as error:  # the latter two: a number where an object belongs
         raise UserError(f"{path}: not a valid record ({error})") from None
     if (record.config.name, record.config.digest) != (name, digest):
         raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,9 @@ def _transfer_cells(record: Record) -> dict[str, Any]:
         "adapt_final_val": _score(record, "val"),
         "adapt_final_test": _score(record, "test"),
         "adapt_final_val_v2": _score(record, "imagenet_v2"),
+        # Both are those of the adapted model: at its resolution, with its head.
         "params": float(record.params),
+        "infer_samples_per_sec": record.cost.eval_images_per_second or None,
         "adapt_filename": c.name,
         "adapt_group": c.facts.group,
         "adapt_synthetic": c.facts.synthetic,
@@ -117,8 +120,8 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     Raises:
       UserError: another suffix, or a frame that does not pass `typed`.
     """
-    frame = typed(frame)
     suffix = _suffix(path)
+    frame = typed(frame)
     if suffix == ".csv":
         text = frame.to_csv(index=False, lineterminator="\n")
         write(path, lambda file: file.write(text.encode()))
@@ -134,18 +137,29 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     suffix = _suffix(path)
     try:
-        if suffix == ".csv":
-            frame = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
-        else:
-            frame = pd.read_parquet(path)
+        frame = _read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such table") from None
-    except (ValueError, OSError) as error:  # pandas' and pyarrow's parser errors are ValueErrors
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:  # pandas' and pyarrow's parser errors are ValueErrors
         raise UserError(f"{path}: not readable as {suffix[1:]} ({str(error).splitlines()[0]})") from None
     try:
         return typed(frame)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        # Rows longer than the header: by default pandas shifts all cells by one column, silently.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(
+            path,
+            dtype="string",
+            keep_default_na=False,
+            na_values=[""],
+            index_col=False,
+            skip_blank_lines=False,  # else the row numbers of complaints would be off
+        )
 
 
 def _suffix(path: Path) -> str:

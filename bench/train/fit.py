@@ -131,6 +131,10 @@ def fit(
             checkpoints.save(found.state, found.notes())
         if stop and end < total:
             raise Preempted
+    # The last step's loss says nothing of its own update.
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found.state.params)):
+        found.why = f"a parameter was not finite after step {total - 1}"
+        return found
     _measure(programs, found, data, "test", classes)
     return found
 

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 
 from bench.errors import UserError
 from sweeps.job import Job
@@ -21,11 +23,11 @@ class Local:
     """
 
     def __init__(self, workers: int = 0) -> None:
+        if workers < 0:
+            raise UserError(f"--workers is {workers}, but must be at least 1 (or 0 for one a core)")
         self._cores = sorted(os.sched_getaffinity(0))
         self._workers = workers or len(self._cores)
-        if self._workers < 0:
-            raise UserError(f"--workers is {workers}, but must be at least 1 (or 0 for one a core)")
-        self._slots: dict[int, subprocess.Popen[bytes]] = {}
+        self._children: list[subprocess.Popen[bytes]] = []
 
     def capacity(self) -> int:
         """Returns the number of workers."""
@@ -33,16 +35,16 @@ class Local:
 
     def launch(self, job: Job) -> None:
         """Starts the worker in a session of its own, so that neither Ctrl-C nor the coordinator's death reaches it."""
-        self._slots = {s: p for s, p in self._slots.items() if p.poll() is None}
-        slot = next(s for s in range(len(self._slots) + 1) if s not in self._slots)
-        # One core a worker: on a CPU a reduction's order, and with it the last bit, follows the number of threads.
-        core = self._cores[slot % len(self._cores)]
+        self._children = [c for c in self._children if c.poll() is None]
         lock = Lock.take(job.lock, "")
         if lock is None:
             return
+        # One core a worker: on a CPU a reduction's order, and with it the last bit, follows the number of threads.
+        used = Counter(core for _, core in map(_holder, job.workdir.jobs.glob("*/lock")))
+        core = min(self._cores, key=lambda c: used[c])
         try:
             with (job.folder / "worker.log").open("ab") as log:
-                self._slots[slot] = subprocess.Popen(
+                child = subprocess.Popen(
                     [sys.executable, "-m", "sweeps.executors.pinned", str(core), str(job.folder)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -50,12 +52,22 @@ class Local:
                     pass_fds=[lock.descriptor],
                     start_new_session=True,
                 )
-            os.pwrite(lock.descriptor, str(self._slots[slot].pid).encode(), 0)
+            lock.write(f"{child.pid} {core}")
+            self._children.append(child)
         finally:
             lock.release()  # the worker inherited it: from here on it lives and dies with the worker
 
     def interrupt(self, job: Job) -> None:
         """Sends SIGTERM to the worker that holds the job's lock."""
-        with suppress(ProcessLookupError, ValueError, FileNotFoundError):
-            if job.alive:
-                os.kill(int(job.lock.read_text()), signal.SIGTERM)
+        pid, _ = _holder(job.lock)
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+
+def _holder(lock: Path) -> tuple[int | None, int | None]:
+    """Returns the process and the core of the worker that holds a job's lock, two times None where nobody does."""
+    if not Lock.held(lock):
+        return None, None
+    pid, core = (int(word) for word in lock.read_text().split() or (0, -1))
+    return (pid, core) if pid else (None, None)

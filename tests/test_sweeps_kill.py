@@ -1,0 +1,153 @@
+"""Faults for real: workers and coordinators killed with SIGKILL, and the table still comes out the same, bit for bit."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.records.schema import VOLATILE
+from bench.records.table import read_table
+from sweeps.layout import Workdir
+from sweeps.lock import Lock
+
+# What a user has: neither the strictness nor the quick compilation of the tests.
+ENVIRONMENT = {
+    k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_NUMPY_DTYPE_PROMOTION", "JAX_NUMPY_RANK_PROMOTION")
+}
+
+
+def start(sweep, workdir, *options):
+    """Starts `augreg run` in a session of its own."""
+    log = (workdir.parent / f"{workdir.name}.log").open("ab")
+    with log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sweeps.cli", "run", sweep, "--workdir", str(workdir), *options],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            cwd=workdir.parent,
+            env=ENVIRONMENT,
+            start_new_session=True,
+        )
+
+
+def finish(sweep, workdir, *options, timeout):
+    """Runs `augreg run` to its end and returns what it printed since the log began."""
+    process = start(sweep, workdir, *options)
+    code = process.wait(timeout)
+    text = (workdir.parent / f"{workdir.name}.log").read_text()
+    assert code == 0, text
+    return text
+
+
+def workers(workdir):
+    """Returns the process numbers of the live workers."""
+    return [int(p.read_text().split()[0]) for p in workdir.glob("jobs/*/lock") if Lock.held(p) and p.read_text()]
+
+
+def kill(pid):
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def stop_everything(process, workdir):
+    kill(process.pid)
+    process.wait()
+    for pid in workers(workdir):
+        kill(pid)
+    wait_for(lambda: not workers(workdir), 10)
+
+
+def wait_for(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def under_way(workdir):
+    """Returns whether some unfinished run has a checkpoint."""
+    return any(not (p.parents[2] / "record.json").exists() for p in workdir.glob("runs/*/attempt-*/checkpoints/*/notes"))
+
+
+def assert_same_results(one, other):
+    a, b = (read_table(Path(w) / "table.csv").drop(columns=list(VOLATILE)) for w in (one, other))
+    pd.testing.assert_frame_equal(a, b, check_exact=True)
+    assert a["final_val"].notna().all()
+    weights = sorted(p.relative_to(one).parts[1] for p in Path(one).glob("runs/*/attempt-*/weights.npz"))
+    assert weights
+    for name in weights:
+        files = [sorted(Path(w).glob(f"runs/{name}/attempt-*/weights.npz"))[-1] for w in (one, other)]
+        with np.load(files[0]) as x, np.load(files[1]) as y:
+            assert x.files == y.files
+            for key in x.files:
+                np.testing.assert_array_equal(x[key], y[key])
+
+
+def test_killed_again_and_again_the_sweep_ends_in_the_same_table(tmp_path):
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    finish("smoke", undisturbed, timeout=300)
+    each_dispatch = ("--checkpoint-seconds", "0")
+
+    # A worker dies in the middle of a run; the coordinator notices and starts another.
+    process = start("smoke", disturbed, *each_dispatch)
+    wait_for(lambda: under_way(disturbed), 120)
+    [victim] = workers(disturbed)
+    kill(victim)
+    wait_for(lambda: workers(disturbed) not in ([], [victim]), 30)
+
+    # Coordinator and worker die in the middle of a run: as if the machine had been switched off.
+    wait_for(lambda: under_way(disturbed), 120)
+    stop_everything(process, disturbed)
+    assert not (disturbed / "table.csv").exists()
+
+    # Only the coordinator dies: its worker goes on, and the next coordinator adopts it instead of starting a second one.
+    process = start("smoke", disturbed, *each_dispatch)
+    wait_for(lambda: workers(disturbed), 60)
+    [survivor] = workers(disturbed)
+    kill(process.pid)
+    process.wait()
+    assert workers(disturbed) == [survivor]
+    process = start("smoke", disturbed, *each_dispatch)
+    wait_for(lambda: f"process {process.pid} " in (disturbed / "coordinator.lock").read_text(), 60)
+    assert workers(disturbed) == [survivor]
+
+    # A second coordinator beside a live one is refused; Ctrl-C checkpoints the workers and leaves none behind.
+    second = start("smoke", disturbed)
+    assert second.wait(60) == 2
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(60) == 130
+    assert workers(disturbed) == []
+
+    (disturbed / "study.db").unlink()  # a projection: it is built again
+    finish("smoke", disturbed, *each_dispatch, timeout=300)
+    assert_same_results(undisturbed, disturbed)
+    records = list(Workdir(disturbed).records())
+    assert len(records) == 12
+    assert max(r.cost.attempts for r in records) > 1  # some run did go on from a checkpoint
+    assert (disturbed / "study.db").exists()
+
+    text = finish("smoke", disturbed, timeout=60)
+    assert "nothing to do" in text.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_demo_killed_at_three_random_moments_ends_in_the_same_table(tmp_path):
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    finish("demo", undisturbed, timeout=1200)
+    seconds = [random.uniform(20, 150) for _ in range(3)]
+    print("killed after", seconds)
+    for wait in seconds:
+        process = start("demo", disturbed, "--checkpoint-seconds", "3")
+        time.sleep(wait)
+        stop_everything(process, disturbed)
+    finish("demo", disturbed, timeout=1200)
+    assert_same_results(undisturbed, disturbed)
