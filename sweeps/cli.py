@@ -115,15 +115,15 @@ def table(workdir: Path, output: Path) -> None:
 @click.option("--csv", "cells_csv", type=click.Path(path_type=Path), help="Also write the cells (ds, name, do, aug, value).")
 def heatmap(table: Path, output: Path | None, cells_csv: Path | None) -> None:
     """Draw the AugReg heatmap, figure 4 of the paper, from a table."""
+    from bench.records.atomic import export
     from bench.records.table import read_table
     from bench.report import heatmap as drawing
-    from sweeps.results import write_text
 
     if output is None and cells_csv is None:
         raise UserError("nothing to write: give -o FIGURE, --csv CELLS, or both")
     cells = drawing.cells(read_table(table))
     if cells_csv is not None:
-        write_text(cells_csv, cells.to_csv(index=False, lineterminator="\n"))
+        export(cells_csv, cells.to_csv(index=False, lineterminator="\n"))
     if output is not None:
         drawing.save(drawing.draw(cells), output)
 
@@ -145,7 +145,9 @@ def select(table: Path, output: Path | None) -> None:
 
 @cli.command()
 @TABLE
-@click.option("--format", "form", type=click.Choice(["csv", "md", "json"]), default="md", show_default=True, help="CSV, Markdown or JSON.")
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "md", "json"]), default="md", show_default=True, help="CSV, Markdown or JSON."
+)
 def recommend(table: Path, form: str) -> None:
     """Print the recommended checkpoint of every model, best first."""
     from bench.records.table import read_table
@@ -164,6 +166,8 @@ def report(table: Path, output: Path, title: str) -> None:
     from bench.records.table import read_table
     from bench.report.page import write_page
 
+    if output.suffix != ".html":
+        raise UserError(f"{output}: a page is an .html file")
     write_page(read_table(table), output, title, {"table": table.name})
 
 

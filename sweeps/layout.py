@@ -1,16 +1,16 @@
 """Where a sweep keeps what: the one place that knows the names of its files and folders.
 
 WORKDIR/
-sweep.json            which sweep this folder belongs to
-coordinator.lock      held by the one coordinator
-study.db              the Optuna study, a projection of the records
-runs/NAME/            one folder a run
-config.json         the config and its digest; written once
-attempt-0001/       what one attempt wrote: checkpoints/, weights.npz
-record.json         the committed record; written once
-jobs/ID/              one folder a group of runs that a worker does one after the other
-job.json lock outcome.json progress-0001.json worker.log
-cache/                compiled programs
+  sweep.json            which sweep this folder belongs to
+  coordinator.lock      held by the one coordinator
+  study.db              the Optuna study, a projection of the records
+  runs/NAME/            one folder a run
+    config.json         the config and its digest; written once
+    attempt-0001/       what one attempt wrote: checkpoints/, weights.npz
+    record.json         the committed record; written once
+  jobs/ID/              one folder a group of runs that a worker does one after the other
+    job.json lock outcome.json progress-0001.json worker.log
+  cache/                compiled programs
 """
 
 from __future__ import annotations

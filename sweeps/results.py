@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 
-from bench.records.atomic import write
+from bench.records.atomic import export
 from bench.records.table import from_records, write_table
 from sweeps.layout import Workdir
 
@@ -17,11 +16,6 @@ FILES = ("table.csv", "heatmap.png", "selection.png", "recommended.md", "report.
 def table_of(workdir: Workdir) -> pd.DataFrame:
     """Returns the table of all committed records."""
     return from_records(workdir.records())
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file atomically."""
-    write(path, lambda file: file.write(text.encode()))
 
 
 def write_results(workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame:
@@ -41,6 +35,6 @@ def write_results(workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame:
     heatmap.save(heatmap.draw(heatmap.cells(table)), folder / "heatmap.png")
     selection.save(selection.draw(compare(table)), folder / "selection.png")
     recommended = recommend(table)
-    write_text(folder / "recommended.md", to_text(recommended, "md"))
+    export(folder / "recommended.md", to_text(recommended, "md"))
     page.write_page(table, folder / "report.html", f"augreg-bench: {workdir.sweep()}", notes)
     return recommended

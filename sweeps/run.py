@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,9 @@ from sweeps.study import Study
 # A job may lose its worker this often without finishing a run or getting further in one before the sweep gives up on it.
 PATIENCE = 20
 POLL_SECONDS = 0.3
+# Most runs in one job: few enough for workers to share a grid evenly, enough to make a worker's start cheap (imports, loading
+# compiled programs: some seconds). Constants, not settings: a coordinator that starts again must form the same jobs.
+LARGEST_JOB = {"upstream": 8, "transfer": 64}
 
 
 @dataclass
@@ -53,14 +56,19 @@ class Status:
         return self.done == self.runs
 
 
-def jobs_of(points: Iterable[Config], workdir: Workdir, checkpoint_seconds: float, largest: int) -> list[Job]:
-    """Groups runs that share compiled programs into jobs of at most `largest` runs, in the sweep's order."""
+def programs_of(config: Config) -> tuple[str, Static]:
+    """Returns what identifies the compiled programs of a run; runs that agree in it share them."""
+    return config.kind, Static.of(config)
+
+
+def jobs_of(points: Iterable[Config], workdir: Workdir, checkpoint_seconds: float, largest: Mapping[str, int]) -> list[Job]:
+    """Groups runs that share compiled programs into jobs of at most `largest` runs of a kind, in the sweep's order."""
     groups: dict[tuple[str, Static], list[Config]] = defaultdict(list)
     for point in points:
-        groups[point.kind, Static.of(point)].append(point)
+        groups[programs_of(point)].append(point)
     jobs = []
-    for members in groups.values():
-        count = -(-len(members) // largest)
+    for (kind, _), members in groups.items():
+        count = -(-len(members) // largest[kind])
         size = -(-len(members) // count)
         jobs += [Job(workdir, tuple(members[i : i + size]), checkpoint_seconds) for i in range(0, len(members), size)]
     return jobs
@@ -74,22 +82,19 @@ class Coordinator:
       workdir: where; one coordinator at a time.
       executor: what places the workers.
       checkpoint_seconds: least time between two checkpoints of a run.
-      largest_job: most runs in one job.
 
     Raises:
       UserError: another coordinator holds the folder, or it belongs to another sweep.
     """
 
-    def __init__(
-        self, sweep: Sweep, workdir: Workdir, executor: Executor, checkpoint_seconds: float, largest_job: int = 1000
-    ) -> None:
+    def __init__(self, sweep: Sweep, workdir: Workdir, executor: Executor, checkpoint_seconds: float) -> None:
         me = f"process {os.getpid()} on {platform.node()}"
         self._lock = Lock.require(workdir.path / "coordinator.lock", me)
         try:
             workdir.claim(sweep.name)
             self._workdir, self._executor = workdir, executor
             self._points = {p.name: p for p in sweep.points}
-            self._jobs = jobs_of(sweep.points, workdir, checkpoint_seconds, largest_job)
+            self._jobs = jobs_of(sweep.points, workdir, checkpoint_seconds, LARGEST_JOB)
             found = {name: workdir.run(point).record() for name, point in self._points.items()}
             self._records = {name: record for name, record in found.items() if record is not None}
             self._study = Study(workdir.path / "study.db", sweep)
@@ -176,6 +181,12 @@ class Coordinator:
         needs = (c.upstream.name for c in job.configs if isinstance(c, Transfer))
         return all(name in self._records for name in needs)
 
+    def _compiling(self, job: Job) -> bool:
+        """Returns whether another worker is about to compile the job's programs, which the job can then load."""
+        wanted = programs_of(job.configs[0])
+        used = any(programs_of(other.configs[0]) == wanted for other in self._active)
+        return used and not any(programs_of(r.config) == wanted for r in self._records.values())
+
     def _launch(self) -> None:
         busy = {j.id for j in self._active}
         for job in self._jobs:
@@ -183,7 +194,7 @@ class Coordinator:
                 continue
             if job.alive:
                 self._active.append(job)
-            elif len(self._active) < self._executor.capacity() and self._ready(job):
+            elif len(self._active) < self._executor.capacity() and self._ready(job) and not self._compiling(job):
                 job.write()
                 self._executor.launch(job)
                 self._active.append(job)

@@ -26,7 +26,7 @@ from sweeps.space import Sweep
 
 
 def _fields(config: Config) -> dict[str, Any]:
-    """Returns what may be an axis. A transfer has its upstream run's fields, not its name: short lists of choices stay short."""
+    """Returns what may be an axis. A transfer has its upstream run's fields, not its name: lists of choices stay short."""
     own = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}  # type: ignore[arg-type]
     if isinstance(config, Transfer):
         own |= {f"upstream_{field}": value for field, value in _fields(own.pop("upstream")).items()}
@@ -114,19 +114,14 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if not _whole(path):
             path.unlink()
-        storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
+        options = {"connect_args": {"timeout": 60}, "poolclass": sqlalchemy.NullPool}  # no connection outlives its use
+        storage = RDBStorage(f"sqlite:///{path}", engine_kwargs=options)
         # Power cuts may cost this file, which the records rebuild; waiting for the disk at every trial would cost minutes.
         sqlalchemy.event.listen(storage.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF"))
-        storage.engine.dispose()
-        self._engine = storage.engine
         self._upstream = Projection(storage, sweep.name, sweep.upstream_points)
         self._transfer = (
             Projection(storage, f"{sweep.name}-transfer", sweep.transfer_points) if sweep.transfer_points else self._upstream
         )
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._engine.dispose()
 
     def _of(self, config: Config) -> Projection:
         return self._transfer if isinstance(config, Transfer) else self._upstream

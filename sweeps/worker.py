@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def work(job: Job) -> str:
             seconds = reporter.value["seconds"]
             seconds["compile"] += compiling
             seconds[config.kind] += time.perf_counter() - started - compiling
-            reporter.value["compiled"] = [[c.program, c.model, c.seconds] for c in COMPILED]
+            reporter.value["compiled"] = [asdict(c) for c in COMPILED]
         reporter.value["done"] += 1
         reporter.write()
         if stopped:

@@ -194,5 +194,6 @@ def test_errors(tmp_path):
     fig = heatmap.draw(heatmap.cells(grid()))
     with pytest.raises(UserError, match=r"a file of kind 'gif'; .*valid: png, svg, pdf"):
         heatmap.save(fig, tmp_path / "f.gif")
+    (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write"):
-        heatmap.save(fig, tmp_path / "none" / "f.png")
+        heatmap.save(fig, tmp_path / "file" / "f.png")

@@ -93,7 +93,7 @@ class Order:
         """
         found = subset(self.n, self.fraction)
         if not len(found):
-            raise UserError(f"fraction {self.fraction} of {self.n} examples holds none: use a larger one")
+            raise UserError(f"a fraction of {self.fraction:g} of {self.n} training examples leaves none: use a larger one")
         return found
 
     def chunk(self, step: int, steps: int) -> Chunk:

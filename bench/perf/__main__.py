@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import jax
 from rich.console import Console
 
 from bench.errors import UserError
@@ -21,6 +22,8 @@ def main(only: tuple[str, ...], quick: bool, output: Path | None) -> None:
     try:
         if output:
             runner.check_suffix(output)
+        # What a compilation costs must not depend on an earlier run.
+        jax.config.update("jax_enable_compilation_cache", False)
         figures = runner.run(only, quick, Console(stderr=True))
         # Away from a terminal a table would be squeezed into 80 columns.
         Console(width=None if sys.stdout.isatty() else 160).print(runner.table(figures))

@@ -18,7 +18,6 @@ from bench.errors import UserError, choose_from
 from bench.perf import augment, compile, noise, order, step
 from bench.perf.figure import Figure
 from bench.perf.timing import Spread
-from bench.records.atomic import write
 
 BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "order": order.run,
@@ -57,7 +56,7 @@ def run(only: Iterable[str], quick: bool, console: Console) -> list[Figure]:
 def table(figures: list[Figure]) -> Table:
     """Returns the figures as a table for people: median, quartiles, what a ratio is to and what it should be."""
     about = machine()
-    found = Table(title=f"jax {about['jax']}, {about['device']}, {about['cores']} core(s); median [quartiles]")
+    found = Table(title=f"jax {about['jax']}, {about['device']}, {about['cores']} core(s); median \\[quartiles]")
     for column in ("benchmark", "what", "value", "of / against", "target"):
         found.add_column(column, justify="right" if column == "value" else "left", overflow="fold")
     for figure in figures:

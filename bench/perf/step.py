@@ -14,7 +14,7 @@ from bench.train.program import Programs
 
 RATES = (0.0, 0.1)
 SIZES = (1024, 2048)
-# Of one timed call of either size: a product that follows a whole step finds cold caches, one among several does not.
+# Of one timed call of either size, so that both are timed for as long.
 FLOPS = 2 * 2048**3
 TARGETS = {setting.TI16.model: "1/3 or more"}
 

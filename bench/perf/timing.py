@@ -1,4 +1,4 @@
-"""Fair timing on a machine that others use too: contenders take turns, and what is reported is a ratio of neighbours in time."""
+"""Fair timing on a machine that others use too: contenders take turns, and ratios are of neighbours in time."""
 
 from __future__ import annotations
 
@@ -53,17 +53,25 @@ class Times:
         return Spread.of([a / b for a, b in zip(self.seconds[name], self.seconds[to], strict=True)])
 
 
-def interleave(contenders: Mapping[str, Callable[[], Any]], rounds: int, clock: Clock = time.perf_counter) -> Times:
+# Seconds before each timed call: freeing what a large step held goes on after its result is there.
+REST = 0.1
+
+
+def interleave(
+    contenders: Mapping[str, Callable[[], Any]], rounds: int, clock: Clock = time.perf_counter, rest: float = REST
+) -> Times:
     """Times every contender once a round, for `rounds` rounds after one that does not count.
 
     Args:
       contenders: by name; what one returns is waited for if jax still computes it.
       rounds: at least 1.
       clock: returns seconds.
+      rest: seconds to wait before each timed call.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
         for name, run in contenders.items():
+            time.sleep(rest)
             started = clock()
             jax.block_until_ready(run())
             if turn:

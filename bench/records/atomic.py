@@ -46,6 +46,19 @@ def write(path: Path, fill: Callable[[BinaryIO], object], *, exclusive: bool = F
         Path(temporary).unlink(missing_ok=True)
 
 
+def export(path: Path, content: bytes | str) -> None:
+    """Writes a file that somebody asked for by its path, atomically.
+
+    Raises:
+      UserError: it cannot be written there.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        write(path, lambda file: file.write(data))
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
 def write_json(path: Path, value: Mapping[str, Any], *, exclusive: bool = False, durable: bool = True) -> bool:
     """Writes a JSON object atomically; see `write`."""
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"

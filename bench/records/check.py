@@ -81,7 +81,7 @@ def _cast(frame: pd.DataFrame, column: Column) -> pd.Series:
 
 
 def _finite(value: Any) -> float:
-    """Returns the float nearest to the text (pandas' own parser can miss it by one bit), NaN where there is none."""
+    """Returns the float nearest to the text, as Python (unlike some parsers of pandas) guarantees; NaN where there is none."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -130,4 +130,5 @@ def _agree(frame: pd.DataFrame, key: str, cells_of: Callable[[str], dict[str, An
         expected = frame[key].map({filename: cells[column] for filename, cells in said.items()})
         bad = (frame[key].notna() & frame[column].notna() & (frame[column] != expected)).fillna(False).astype(bool)
         if bad.any():
-            _refuse(bad, f"column {column!r} is not {expected[bad].iloc[0]!r} as in the name {frame[key][bad].iloc[0]}")
+            filename = frame[key][bad].iloc[0]
+            _refuse(bad, f"column {column!r} is not {said[filename][column]!r} as in the name {filename}")

@@ -9,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from bench.errors import UserError, choose_from
+from bench.records.atomic import export
 
 _METADATA: dict[str, dict[str, str | None]] = {
     "png": {"Software": None},
@@ -49,8 +50,4 @@ def save(fig: Figure, path: Path | str) -> None:
       UserError: another suffix, or the file cannot be written.
     """
     path = Path(path)
-    content = rendered(fig, path.suffix.removeprefix(".").lower())
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    export(path, rendered(fig, path.suffix.removeprefix(".").lower()))

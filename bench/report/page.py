@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.errors import UserError
+from bench.records.atomic import export
 from bench.report import heatmap, order, selection
 from bench.report.figures import points, rendered
 from bench.report.provenance import missing_cells, provenance, warnings
@@ -55,7 +55,7 @@ def write_page(
 
     Args:
       table: columns of `bench.records.schema`.
-      path: the file; its folder must exist.
+      path: the file; its folder is made.
       title: heading of the page.
       notes: further lines for the provenance, such as the sweep's name; keys in the order given.
       ds: upstream sets from which checkpoints are chosen; None for all. The heatmap and the list of runs show all.
@@ -63,11 +63,7 @@ def write_page(
     Raises:
       UserError: the table lacks a column or is empty, `ds` is unknown, or the file cannot be written.
     """
-    text = render(table, title, notes, ds)
-    try:
-        Path(path).write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    export(Path(path), render(table, title, notes, ds))
 
 
 def render(table: pd.DataFrame, title: str, notes: Mapping[str, object], ds: Iterable[str] | None = None) -> str:

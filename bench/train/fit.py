@@ -13,7 +13,6 @@ import numpy as np
 from bench.augment import mixup
 from bench.data.arrays import Dataset
 from bench.data.order import Order
-from bench.errors import UserError
 from bench.records.record import Cost, Measurement
 from bench.train.checkpoints import Checkpoints
 from bench.train.evaluate import accuracy
@@ -110,12 +109,9 @@ def fit(
 
     Raises:
       Preempted: `watch.stop` said so.
-      UserError: the reduced training set has no example.
     """
     watch = watch or Watch()
     total, chunk = int(hyper.steps), programs.static.chunk
-    if len(order.members) == 0:
-        raise UserError(f"a fraction of {order.fraction:g} of {order.n} training examples leaves none")
     due = {round(total * (i + 1) / evaluations) for i in range(evaluations)}
     found = _resumed(start, checkpoints)
     while (step := int(found.state.step)) < total:

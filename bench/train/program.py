@@ -46,14 +46,24 @@ class Batches(NamedTuple):
 
 @dataclass(frozen=True)
 class Compiled:
-    """One compilation: which program, of which model, and how long it took."""
+    """One program made: which, of which model, in how many seconds, and whether it was loaded from the persistent cache."""
 
     program: str
     model: str
     seconds: float
+    cached: bool
 
 
 COMPILED: list[Compiled] = []
+_cache_hits = 0
+
+
+def _count_cache_hits(event: str, **_: Any) -> None:
+    global _cache_hits
+    _cache_hits += event == "/jax/compilation_cache/cache_hits"
+
+
+jax.monitoring.register_event_listener(_count_cache_hits)
 
 
 class Programs:
@@ -147,9 +157,10 @@ class Programs:
         return self._compile("evaluation", jax.jit(self._evaluate), (self.shapes, images, labels, valid, np.int32(0)))
 
     def _compile(self, what: str, function: Any, arguments: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
-        started = time.perf_counter()
+        started, hits = time.perf_counter(), _cache_hits
         compiled = function.lower(*arguments).compile(compiler_options=options)
-        COMPILED.append(Compiled(f"{self.static.optimizer} {what}", self.static.model, time.perf_counter() - started))
+        seconds = time.perf_counter() - started
+        COMPILED.append(Compiled(what, self.static.model, seconds, cached=_cache_hits > hits))
         return compiled
 
 

@@ -1,9 +1,10 @@
 """`synthetic_sprites_*` (structured): white shapes rendered here, with the labels that VTAB takes from dSprites.
 
-Latents as in dSprites (Matthey et al. 2017): 3 shapes, 6 scales in [0.5, 1], 40 orientations in [0, 2 pi] (the first and the last
-are one angle), 32 x 32 positions, 64 px, binary. A square looks alike after a quarter turn and an ellipse after half a turn, so no
-model gets every orientation right. Labels as in VTAB: 16 classes, floor(raw / (n / 16)), so position is raw // 2 and orientation's
-classes hold 3 or 2 of the 40 raw values in turn: they are not balanced. The images are synthetic, and every name says so.
+Latents as in dSprites (Matthey et al. 2017): 3 shapes, 6 scales in [0.5, 1], 40 orientations in [0, 2 pi] (the first and the
+last are one angle), 32 x 32 positions, 64 px, binary. A square looks alike after a quarter turn, an ellipse after half a turn,
+so no model gets every orientation right. Labels as in VTAB: 16 classes, floor(raw / (n / 16)), so position is raw // 2 and
+orientation's classes hold 3 or 2 of the 40 raw values in turn: they are not balanced. The images are synthetic, and every name
+says so.
 """
 
 from __future__ import annotations

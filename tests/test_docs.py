@@ -1,0 +1,261 @@
+"""The documentation says what the code does: no more, no less."""
+
+import dataclasses
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from bench.data import UPSTREAM_LOADERS
+from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Transfer, Upstream, names
+from bench.records.schema import COLUMNS
+from sweeps import named
+from sweeps.cli import cli
+from sweeps.layout import Workdir
+from vtab.tasks import LOADERS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("results/**/*.md")])
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+COMMANDS = sorted(cli.commands)
+
+
+def section(title, level="##"):
+    """Returns the text under a heading, up to the next of its level or above."""
+    [found] = re.findall(
+        rf"^{level} {re.escape(title)}\n(.*?)(?=^#{{2,{len(level)}}} |\Z)", REFERENCE, re.MULTILINE | re.DOTALL
+    )
+    return found
+
+
+def table(text):
+    """Returns the only table of a text, a dict a row; code marks are dropped."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
+    head, rule, *body = rows
+    assert all(set(cell) <= {"-", ":"} for cell in rule)
+    return [dict(zip(head, row, strict=True)) for row in body]
+
+
+def number(value):
+    return "not published" if value is None else f"{value:,}"
+
+
+def yes(flag):
+    return "yes" if flag else "no"
+
+
+def without_fences(text):
+    return re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+
+
+# The reference
+
+
+def headings():
+    return re.findall(r"^### `augreg ([^`]*)`$", section("Commands"), re.MULTILINE)
+
+
+def test_the_commands_are_these():
+    assert sorted(h.split()[0] for h in headings()) == COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_its_arguments_options_and_an_example(name):
+    [heading] = [h for h in headings() if h.split()[0] == name]
+    command = cli.commands[name]
+    arguments = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
+    assert heading.split()[1:] == arguments
+    text = section(f"`augreg {heading}`", "###")
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    rows = table(text) if options else []
+    assert [row["option"] for row in rows] == [", ".join(o.opts) for o in options]
+    assert all(row["meaning"] for row in rows)
+    for option, row in zip(options, rows, strict=True):
+        assert ("; required" in row["meaning"]) == option.required
+    examples = re.findall(r"```\n(.*?)```", text, re.DOTALL)
+    assert examples
+    assert all(line.startswith(f"augreg {name}") for block in examples for line in block.splitlines())
+
+
+def test_the_defaults_of_options_are_said():
+    found = {row["option"]: row["meaning"] for h in headings() for row in options_of(h)}
+    assert "30 by default" in found["--checkpoint-seconds"]
+    assert "augreg-bench by default" in found["--title"]
+    assert "md (the default)" in found["--format"]
+    defaults = {o.opts[0]: o.default for c in cli.commands.values() for o in c.params if isinstance(o, click.Option)}
+    assert (defaults["--checkpoint-seconds"], defaults["--title"], defaults["--format"]) == (30.0, "augreg-bench", "md")
+    assert defaults["--workers"] == 0
+
+
+def options_of(heading):
+    text = section(f"`augreg {heading}`", "###")
+    return table(text) if "| option |" in text else []
+
+
+def test_the_exit_codes_are_these():
+    assert [row["code"] for row in table(section("Exit codes"))] == ["0", "2", "130", "1"]
+
+
+def test_the_sweeps_are_these():
+    rows = {r["sweep"]: (r["upstream runs"], r["transfers"]) for r in table(section("Named sweeps"))}
+    sweeps = {n: named.find(n) for n in named.names()}
+    assert rows == {n: (number(len(s.upstream_points)), number(len(s.transfer_points))) for n, s in sweeps.items()}
+
+
+def test_the_tasks_are_these():
+    for row, task in zip(table(section("Tasks")), TASKS.values(), strict=True):
+        facts = (task.name, task.group, *map(number, (task.classes, task.train, task.val, task.test)), yes(task.synthetic))
+        assert tuple(row.values())[:7] == facts
+        assert (row["source"] != "known by name only") == (task.name in LOADERS), task.name
+
+
+def test_the_upstream_sets_are_these():
+    for row, s in zip(table(section("Upstream sets")), UPSTREAM.values(), strict=True):
+        sizes = [
+            *map(number, (s.classes, s.train, s.val, s.test)),
+            str(s.resolution),
+            *map(number, (s.batch_size, s.warmup_steps)),
+        ]
+        assert list(row.values())[:9] == [s.name, *sizes, s.loss]
+        assert (row["source"] != "known by name only") == (s.name in UPSTREAM_LOADERS), s.name
+
+
+def test_the_models_are_these():
+    expected = [(v.name, v.prefix, v.family, "yes" if v.spec else "known by name only") for v in VARIANTS.values()]
+    assert [tuple(row.values()) for row in table(section("Models"))] == expected
+
+
+def test_the_levels_are_these():
+    expected = [(v.name, v.paper, str(v.layers), str(v.magnitude), str(v.mixup)) for v in LEVELS.values()]
+    assert [tuple(row.values()) for row in table(section("Augmentation levels"))] == expected
+
+
+FIELDS = [
+    ("Fields of an upstream run", Upstream, names._UPSTREAM_EXTRAS),
+    ("Fields of a transfer", Transfer, names._TRANSFER_EXTRAS),
+]
+
+
+@pytest.mark.parametrize(("title", "config", "extras"), FIELDS)
+def test_the_fields_of_a_config_are_these(title, config, extras):
+    keys = {field: key for key, (field, _) in extras.items()}
+    for row, field in zip(table(section(title)), dataclasses.fields(config), strict=True):
+        assert (row["field"], row["type"]) == (field.name, field.type)
+        assert (row["default"] == "required") == (field.default is dataclasses.MISSING)
+        if field.name in keys:
+            assert row["in the name"] == f"{keys[field.name]}_, where not the default"
+        assert row["in the name"]
+        assert row["meaning"]
+
+
+UPSTREAM_RUN = "B_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.0-sd_0.0"
+
+
+def test_the_fields_that_the_name_leaves_out_have_the_default_that_is_said():
+    run = names.parse(UPSTREAM_RUN)
+    rows = {row["field"]: row["default"] for row in table(section("Fields of an upstream run"))}
+    assert (float(rows["fraction"]), int(rows["seed"])) == (run.fraction, run.seed)
+    assert rows["clip"] == "1.0; nesterov_agc: the set's"
+    assert run.clip == 1.0
+    assert rows["optimizer"] == "adam; NFNet: nesterov_agc"
+    nfnet = names.parse(UPSTREAM_RUN.replace("B_16", "NFNet_F0"))
+    assert (run.optimizer, nfnet.optimizer, nfnet.clip) == ("adam", "nesterov_agc", UPSTREAM["i21k"].agc)
+    rows = {row["field"]: row["default"] for row in table(section("Fields of a transfer"))}
+    transfer = names.parse(f"{UPSTREAM_RUN}--cifar100-steps_10k-lr_0.03-res_384")
+    assert (int(rows["batch_size"]), float(rows["clip"])) == (transfer.batch_size, transfer.clip)
+    assert rows["warmup_steps"] == "by steps: under 500 a fifth of them, under 2,500 100, under 10,000 200, else 500"
+    assert [Transfer.recipe_warmup(n) for n in (499, 500, 2_499, 2_500, 9_999, 10_000)] == [99, 100, 100, 200, 200, 500]
+
+
+def test_the_names_in_the_reference_are_names():
+    found = re.findall(r"^[A-Z]\S+-lr_\S+$", section("Names of runs"), re.MULTILINE)
+    assert [names.parse(name).kind for name in found] == ["upstream", "transfer"]
+
+
+def test_the_columns_of_the_table_are_these():
+    expected = [(c.name, c.dtype, yes(c.released), yes(c.volatile), c.meaning) for c in COLUMNS]
+    assert [tuple(row.values()) for row in table(section("Columns of the table"))] == expected
+
+
+def test_the_layout_names_every_file_that_a_sweep_leaves(tmp_path):
+    from made import commit
+
+    from sweeps.job import OUTCOME, Job, finish
+    from sweeps.lock import Lock
+    from sweeps.results import FILES
+
+    workdir, config = Workdir(tmp_path), named.find("smoke").points[0]
+    workdir.claim("smoke")
+    commit(workdir, config)
+    job = Job(workdir, (config,), 30.0)
+    job.write()
+    Lock.require(job.lock, "").release()
+    finish(job.folder, "done")
+    made = {p.name for p in tmp_path.rglob("*") if p.is_file()} | {*FILES, OUTCOME, workdir.cache.name + "/"}
+    text = section("Layout of a workdir").split("```")[1]
+    said = {word.rstrip(",") for line in text.splitlines()[2:] for word in line.split()}
+    assert made <= said
+    top = re.findall(r"^  (\w+\.\w+) ", text, re.MULTILINE)
+    assert set(top) == {*FILES, "sweep.json", "coordinator.lock", "study.db"}
+
+
+# All pages
+
+
+def blocks(page):
+    """Yields the `augreg` command lines of a page's code blocks that are plain or of a shell."""
+    for language, body in re.findall(r"^ *```(\w*)\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL):
+        if language in ("", "sh", "bash", "console"):
+            for line in body.splitlines():
+                if re.match(r"\s*augreg\s", line):
+                    yield line.strip()
+
+
+LINES = [(page.relative_to(ROOT).as_posix(), line) for page in PAGES for line in dict.fromkeys(blocks(page))]
+
+
+def test_there_are_examples():
+    assert {page for page, _ in LINES} >= {"docs/reference.md"}
+    assert {line.split()[1] for _, line in LINES} >= set(COMMANDS)
+
+
+@pytest.mark.parametrize(("page", "line"), LINES)
+def test_a_command_in_a_code_block_is_one(page, line):  # noqa: ARG001 - the page is for the test's name
+    _, name, *arguments = shlex.split(line, comments=True)
+    with cli.commands[name].make_context(name, arguments) as context:
+        sweep = context.params.get("name")
+        assert sweep is None or sweep in named.names()
+
+
+def anchors(page):
+    """Returns the anchors that a page's headings get on GitHub."""
+    titles = re.findall(r"^#+ (.*)$", without_fences(page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", t.lower()).replace(" ", "-") for t in titles}
+
+
+@pytest.mark.parametrize("page", [p.relative_to(ROOT).as_posix() for p in PAGES])
+def test_relative_links_lead_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_fences(path.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (path.parent / file).resolve() if file else path
+        assert found.exists(), target
+        assert found.is_relative_to(ROOT), target
+        if anchor:
+            assert anchor in anchors(found), target
+
+
+@pytest.mark.parametrize("page", [p.relative_to(ROOT).as_posix() for p in PAGES if p.parent.name == "how-to"])
+def test_files_that_a_how_to_names_exist(page):
+    for name in re.findall(r"`((?:bench|vtab|sweeps|tests)/[\w/.]+\.py)`", (ROOT / page).read_text()):
+        assert (ROOT / name).exists(), name
+
+
+def test_every_how_to_is_reached_from_the_reference():
+    linked = {t for t in re.findall(r"\]\(([^)\s]+)\)", REFERENCE) if t.startswith("how-to/")}
+    assert linked == {f"how-to/{p.name}" for p in (ROOT / "docs" / "how-to").glob("*.md")}

@@ -1,0 +1,110 @@
+"""The direction of imports, read from the source, and what the light modules must not load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bench
+import sweeps
+import vtab
+
+ROOTS = {package.__name__: Path(package.__file__).parent for package in (bench, vtab, sweeps)}
+HEAVY = {"jax", "flax", "optax", "orbax", "tensorflow"}
+COMPUTE = {"bench.models", "bench.augment", "bench.data", "bench.train"}
+
+
+def name_of(root, path):
+    """Returns the dotted name of a source file."""
+    parts = (root, *path.relative_to(ROOTS[root]).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(path):
+    """Returns every module that a file imports, wherever in it, `from a import b` as a.b: b may be a module."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+IMPORTS = {name_of(root, path): imports_of(path) for root, folder in ROOTS.items() for path in folder.rglob("*.py")}
+
+
+def within(module, packages):
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def offences(importers, forbidden):
+    """Returns `importer -> module` for each module under `importers` that imports something under `forbidden`."""
+    return sorted(
+        f"{importer} -> {module}"
+        for importer, modules in IMPORTS.items()
+        for module in modules
+        if within(importer, importers) and within(module, forbidden)
+    )
+
+
+def test_the_walk_sees_the_source():
+    assert len(IMPORTS) > 50
+    assert within("bench.points.names", {"bench.points"})
+    assert not within("bench.pointsmore", {"bench.points"})
+    assert "bench.points.configs.Transfer" in IMPORTS["bench.points.names"]
+    # Imports within functions count as well.
+    assert "bench.points.names.format_upstream" in IMPORTS["bench.points.configs"]
+    assert offences({"bench.train"}, {"bench.data"})
+
+
+@pytest.mark.parametrize(
+    ("importers", "forbidden"),
+    [
+        ({"bench"}, {"vtab", "sweeps"}),
+        ({"vtab"}, {"sweeps"}),
+        ({"bench.errors"}, {"bench.points", "bench.records", *COMPUTE}),
+        ({"bench.points"}, {"bench.records", "bench.cost", "numpy", "pandas"}),
+        (
+            {"bench.points", "bench.records", "bench.cost"},
+            {*HEAVY, *COMPUTE, "bench.select", "bench.report", "matplotlib"},
+        ),
+        ({"bench.models", "bench.augment", "bench.data"}, {"bench.train", "bench.select", "bench.report", "bench.records"}),
+        ({"bench.select", "bench.report"}, {*COMPUTE, *HEAVY}),
+        ({"bench.select"}, {"bench.report", "matplotlib"}),
+        ({"bench.train"}, {"bench.select", "bench.report"}),
+        ({"bench", "vtab", "sweeps"}, {"tensorflow", "torch"}),
+    ],
+)
+def test_imports_point_one_way(importers, forbidden):
+    assert offences(importers, forbidden) == []
+
+
+def test_only_the_study_knows_optuna():
+    importers = {offence.split(" -> ")[0] for offence in offences({"bench", "vtab", "sweeps"}, {"optuna"})}
+    assert importers == {"sweeps.study"}
+
+
+def loaded(code):
+    """Returns the modules that a fresh interpreter has loaded after `code`."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"], check=True, capture_output=True, text=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("code", "forbidden"),
+    [
+        ("import bench.points", HEAVY | {"numpy", "pandas", "matplotlib", "scipy"}),
+        ("import bench.cost", HEAVY | {"numpy", "pandas", "matplotlib", "scipy"}),
+        ("import bench.records.table", HEAVY | {"matplotlib", "scipy"}),
+        ("import bench.select.strategies", HEAVY | {"matplotlib"}),
+        ("import sweeps.cli", HEAVY | {"matplotlib", "pandas", "numpy", "optuna"}),
+    ],
+)
+def test_light_modules_load_nothing_heavy(code, forbidden):
+    assert loaded(code) & forbidden == set()

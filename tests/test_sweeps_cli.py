@@ -1,0 +1,384 @@
+"""The command line: what it prints where, exit codes, what it imports, and that bad input is one line."""
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from made import commit
+
+from bench.records.schema import COLUMNS
+from bench.records.table import read_table
+from sweeps import cli, session
+from sweeps.executors.local import Local
+from sweeps.layout import Workdir
+from sweeps.named import find
+
+COMMANDS = ("heatmap", "plan", "recommend", "report", "run", "select", "status", "sweeps", "table")
+
+
+@pytest.fixture
+def augreg(capsys):
+    """Returns a function that runs the command line in this process: exit code, standard output, standard error."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as left:
+            cli.main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return left.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """A workdir of `smoke` with all records, one upstream run and its transfers diverged; nothing is drawn yet."""
+    folder = Workdir(tmp_path_factory.mktemp("smoke"))
+    folder.claim("smoke")
+    bad = find("smoke").upstream_points[1]
+    for config in find("smoke").points:
+        commit(folder, config, status="diverged" if bad in (config, getattr(config, "upstream", None)) else "ok")
+    return folder.path
+
+
+@pytest.fixture(scope="module")
+def table(workdir, tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "table.csv"
+    with pytest.raises(SystemExit) as left:
+        cli.main(["table", str(workdir), "-o", str(path)])
+    assert left.value.code == 0
+    return path
+
+
+# Help
+
+
+def test_the_help_lists_every_command_with_a_whole_sentence(augreg):
+    code, out, err = augreg("--help")
+    assert (code, err) == (0, "")
+    listed = dict(line.split(maxsplit=1) for line in out.split("Commands:\n")[1].splitlines())
+    assert tuple(listed) == COMMANDS
+    for sentence in listed.values():
+        assert sentence.endswith((".", "..."))
+        assert "(Fig." not in sentence
+    assert "\n  Start with:  augreg sweeps           what can be run\n" in out  # laid out as written, not refilled
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_every_option_says_what_it_does(augreg, command):
+    code, out, err = augreg(command, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Usage: augreg {command} ")
+    assert augreg(command, "-h")[1] == out
+    assert cli.cli.commands[command].help
+    for option in cli.cli.commands[command].params:
+        assert option.param_type_name == "argument" or option.help, option.name
+
+
+def test_without_a_command_the_help_is_shown(augreg):
+    code, out, err = augreg()
+    assert (code, out) == (2, "")
+    assert err == augreg("--help")[1]
+
+
+def test_version(augreg):
+    assert augreg("--version") == (0, "augreg, version 0.1.0\n", "")
+
+
+# Bad input
+
+
+def bad_tables(tmp_path):
+    """Returns (file, what is said of it)."""
+    header = ",".join(c.name for c in COLUMNS)
+    contents = {
+        "empty.csv": ("", "not readable as csv"),
+        "uneven.csv": (f"{header}\n" + "1," * 100 + "\n", "not readable as csv"),
+        "bytes.csv": (b"\xff\xfe\x00", "not readable as csv"),
+        "columns.csv": ("name,ds\nViT-mu,i1k\n", "missing column 'epochs'"),
+        "unknown.csv": (f"{header},colour\n", "unknown column 'colour'"),
+        "rows.csv": (f"{header}\n", "the table has no rows"),
+        "broken.parquet": ("PAR1", "not readable as parquet"),
+    }
+    for name, (content, what) in contents.items():
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        yield path, what
+    yield tmp_path / "missing.csv", "no such table"
+    yield tmp_path / "table.txt", "a table is a .csv or a .parquet file"
+    (tmp_path / "folder.csv").mkdir()
+    yield tmp_path / "folder.csv", "not readable as csv"
+
+
+def one_line(result, *parts):
+    code, out, err = result
+    assert (code, out) == (2, "")
+    assert err.startswith("augreg: ")
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    for part in parts:
+        assert part in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["run", "demos"], "no sweep 'demos'; did you mean 'demo'? valid: demo, smoke"),
+        (["plan", "nope"], "no sweep 'nope'; valid: demo, smoke"),
+        (["sweeps", "smok"], "did you mean 'smoke'?"),
+        (["plan"], "Missing argument 'NAME'. (see `augreg plan --help`)"),
+        (["plan", "demo", "more"], "(see `augreg plan --help`)"),
+        (["plan", "demo", "--nams"], "--names"),
+        (["--nope"], "No such option '--nope'. (see `augreg --help`)"),
+        (["heatmp", "x"], "Did you mean 'heatmap'?"),
+        (["run", "smoke", "--workers", "two"], "'two' is not a valid integer"),
+        (["run", "smoke", "--workers", "-1"], "--workers is -1, but must be at least 1 (or 0 for one a core)"),
+        (["run", "smoke", "--checkpoint-seconds", "-1"], "--checkpoint-seconds is -1, but must be at least 0"),
+        (["run", "smoke", "--checkpoint-seconds", "nan"], "--checkpoint-seconds is nan, but must be at least 0"),
+        (["run", "smoke", "--checkpoint-seconds", "inf"], "--checkpoint-seconds is inf, but must be at least 0"),
+        (["recommend", "t.csv", "--format", "xml"], "'xml' is not one of 'csv', 'md', 'json'"),
+        (["table", "."], "Missing option '-o'"),
+        (["heatmap", "t.csv"], "nothing to write: give -o FIGURE, --csv CELLS, or both"),
+        (["status", "."], "holds no sweep: it is made by `augreg run NAME --workdir"),
+        (["status", "nowhere"], "nowhere holds no sweep"),
+        (["table", ".", "-o", "t.csv"], "holds no sweep"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_leave_nothing(augreg, arguments, part, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one_line(augreg(*arguments), part)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["recommend"], ["select"], ["heatmap", "--csv", "c.csv"], ["report", "-o", "r.html"]])
+def test_a_bad_table_is_one_line(augreg, command, tmp_path, monkeypatch):
+    for path, what in list(bad_tables(tmp_path)):
+        monkeypatch.chdir(tmp_path)
+        one_line(augreg(command[0], path, *command[1:]), what)
+    assert not (tmp_path / "c.csv").exists()
+    assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "part"),
+    [
+        ("heatmap", "x.gif", "cannot draw into a file of kind 'gif'; valid: png, svg, pdf"),
+        ("select", "x", "cannot draw into a file of kind ''; valid: png, svg, pdf"),
+        ("table", "x.xlsx", "a table is a .csv or a .parquet file"),
+    ],
+)
+def test_a_wrong_suffix_is_one_line(augreg, workdir, table, command, output, part, tmp_path):
+    source = workdir if command == "table" else table
+    one_line(augreg(command, source, "-o", tmp_path / output), part)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("command", "output"), [("heatmap", "--csv"), ("report", "-o"), ("heatmap", "-o"), ("table", "-o")])
+def test_an_output_that_cannot_be_written_is_one_line(augreg, workdir, table, command, output, tmp_path):
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / {"--csv": "c.csv", "report": "r.html"}.get(output, "x.png")
+    target = target.with_suffix({"report": ".html", "table": ".csv"}.get(command, target.suffix))
+    one_line(augreg(command, workdir if command == "table" else table, output, target), str(tmp_path / "file"))
+
+
+def test_a_workdir_of_a_sweep_that_is_gone_is_one_line(augreg, tmp_path):
+    Workdir(tmp_path).claim("gone")
+    one_line(augreg("status", tmp_path), "no sweep 'gone'")
+
+
+def test_a_broken_record_is_one_line_that_names_it(augreg, tmp_path):
+    folder = Workdir(tmp_path)
+    folder.claim("smoke")
+    config = find("smoke").points[0]
+    commit(folder, config)
+    path = folder.run(config).folder / "record.json"
+    path.write_text(path.read_text()[:100])
+    for arguments in (["status", tmp_path], ["table", tmp_path, "-o", tmp_path / "t.csv"]):
+        one_line(augreg(*arguments), str(path), "not readable as JSON")
+
+
+def test_the_message_of_a_failure_is_on_standard_error_of_a_real_process(tmp_path):
+    command = [sys.executable, "-m", "sweeps.cli", "recommend", "missing.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "augreg: missing.csv: no such table\n")
+
+
+# What the commands give
+
+
+def test_sweeps_lists_every_sweep_with_its_size(augreg):
+    code, out, err = augreg("sweeps")
+    assert (code, err) == (0, "")
+    assert [line.split()[:3] for line in out.splitlines()] == [["demo", "288", "runs"], ["smoke", "12", "runs"]]
+
+
+def test_sweeps_of_one_shows_its_axes(augreg):
+    code, out, err = augreg("sweeps", "demo")
+    assert (code, err) == (0, "")
+    assert "\nupstream: 32 points\n" in out
+    assert "\ntransfer of each upstream run: 8 points\n" in out
+    assert "\n  aug          none, light1, medium1, strong1\n" in out
+    assert "\n  lr           {'ViT-mu': 0.003, 'NFNet-mu': 0.3} (fixed)\n" in out
+
+
+def test_plan_counts_runs_steps_and_programs(augreg):
+    code, out, err = augreg("plan", "demo")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "demo: 32 upstream runs, 256 transfers"
+    # 8 upstream runs of 12 epochs of 400 and 8 of 4,000 digits in batches of 64, 128 transfers of 20 steps; one program a kind.
+    assert 8 * (75 + 750) + 128 * 20 == 9160
+    assert [line.split()[:4] for line in lines[2:]] == [["ViT-mu", "144", "9160", "2"], ["NFNet-mu", "144", "9160", "2"]]
+
+
+def test_plan_names_prints_every_name_and_nothing_else(augreg):
+    code, out, err = augreg("plan", "smoke", "--names")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [p.name for p in find("smoke").points]
+
+
+def test_status_counts_what_is_done(augreg, workdir):
+    code, out, err = augreg("status", workdir)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "smoke: 4/4 upstream, 8/8 transfer, 3 diverged done, 0 workers alive"
+    bad = find("smoke").upstream_points[1].name
+    assert lines[1] == f"  diverged: {bad}"
+    assert [line.partition("--")[0] for line in lines[2:4]] == [lines[1]] * 2
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_table_holds_every_transfer_once(augreg, workdir, tmp_path, suffix):
+    path = tmp_path / f"new{suffix}"
+    assert augreg("table", workdir, "-o", path) == (0, "", f"{path}: 8 rows\n")
+    found = read_table(path)
+    assert sorted(found["adapt_filename"]) == sorted(t.name for t in find("smoke").transfer_points)
+    assert found["status"].value_counts().to_dict() == {"ok": 6, "diverged": 2}
+    assert found["final_val"].isna().sum() == 2
+
+
+def test_heatmap_csv_has_the_cells_and_these_columns(augreg, table, tmp_path):
+    path = tmp_path / "cells.csv"
+    assert augreg("heatmap", table, "--csv", path) == (0, "", "")
+    lines = path.read_text().splitlines()
+    assert lines[0] == "ds,name,do,aug,value"
+    assert [line.rsplit(",", 1)[0] for line in lines[1:]] == [
+        "mnist5k_10pct,ViT-mu,0.0,none",
+        "mnist5k_10pct,ViT-mu,0.0,light1",
+        "mnist5k_10pct,ViT-mu,0.1,none",
+        "mnist5k_10pct,ViT-mu,0.1,light1",
+    ]
+    found = read_table(table).groupby("aug")["final_val"].max()
+    assert float(lines[1].rsplit(",", 1)[1]) == found["none"]
+    assert lines[3].endswith(",none,")  # diverged: a cell without a value
+
+
+def test_heatmap_draws(augreg, table, tmp_path):
+    path = tmp_path / "figure.svg"
+    assert augreg("heatmap", table, "-o", path) == (0, "", "")
+    assert "<svg" in path.read_text()
+
+
+@pytest.mark.parametrize("form", ["csv", "md", "json"])
+def test_recommend_prints_the_table_alone(augreg, table, form):
+    code, out, err = augreg("recommend", table, "--format", form)
+    assert (code, err) == (0, "")
+    assert out.endswith("\n")
+    assert not out.endswith("\n\n")
+    if form == "csv":
+        assert out.splitlines()[0].startswith("name,filename,ds,aug,")
+        assert [line.split(",")[0] for line in out.splitlines()[1:]] == ["ViT-mu"]
+    elif form == "md":
+        assert [line[0] + line[-1] for line in out.splitlines()] == ["||"] * 3
+        assert out == augreg("recommend", table)[1]
+    else:
+        [row] = json.loads(out)
+        best = read_table(table)
+        assert row["filename"] == best.loc[best["final_val"].idxmax(), "filename"]
+
+
+def test_select_prints_csv(augreg, table, tmp_path):
+    figure = tmp_path / "selection.png"
+    code, out, err = augreg("select", table, "-o", figure)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].split(",")[:5] == ["name", "adapt_ds", "adapt_group", "adapt_synthetic", "strategy"]
+    assert len(out.splitlines()) == 1 + 2 * 2  # two tasks, two strategies
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_writes_a_page_with_its_title(augreg, table, tmp_path):
+    path = tmp_path / "page.html"
+    assert augreg("report", table, "-o", path, "--title", "Ours & theirs") == (0, "", "")
+    assert "<title>Ours &amp; theirs</title>" in path.read_text()
+
+
+# Running
+
+
+class Nothing(Local):
+    """An executor that must not be used."""
+
+    def launch(self, job):
+        raise AssertionError(f"{job.id} was launched")
+
+
+def test_run_of_a_complete_sweep_starts_nothing(augreg, workdir, monkeypatch):
+    monkeypatch.setattr(session, "Local", Nothing)
+    code, out, err = augreg("run", "smoke", "--workdir", workdir)
+    assert code == 0
+    assert "ViT-mu" in out
+    assert err.splitlines()[-1] == f"smoke: 4/4 upstream, 8/8 transfer, 3 diverged done; results: {workdir}"
+    files = {"table.csv", "heatmap.png", "selection.png", "recommended.md", "report.html", "study.db", "sweep.json"}
+    assert files <= {p.name for p in workdir.iterdir()}
+    before = {p: p.stat().st_mtime_ns for p in workdir.iterdir() if p.name in files - {"study.db"}}
+    code, out, err = augreg("run", "smoke", "--workdir", workdir)
+    assert (code, out) == (0, "")
+    done = "4/4 upstream, 8/8 transfer, 3 diverged"
+    assert err == f"smoke: all runs are done ({done}); nothing to do. Results: {workdir}\n"
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert not list(workdir.glob("jobs/*"))
+    (workdir / "heatmap.png").unlink()  # what is missing is drawn again
+    assert augreg("run", "smoke", "--workdir", workdir)[0] == 0
+    assert (workdir / "heatmap.png").exists()
+    assert pd.read_csv(workdir / "table.csv").shape == (8, len(COLUMNS))
+
+
+def test_run_goes_to_results_by_default(augreg, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(session, "run_sweep", lambda *a: seen.append(a))
+    monkeypatch.chdir(tmp_path)
+    assert augreg("run", "smoke", "--workers", "3", "--checkpoint-seconds", "0") == (0, "", "")
+    [(name, path, workers, seconds)] = seen
+    assert (name, str(path), workers, seconds) == ("smoke", "results/smoke", 3, 0.0)
+
+
+def test_ctrl_c_is_one_line_and_130(augreg, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "run_sweep", interrupted)
+    code, out, err = augreg("run", "smoke")
+    assert (code, out) == (130, "")
+    assert err.strip() == "augreg: stopped after 0 s; the same command goes on from here"
+
+
+# Light imports
+
+HEAVY = ("jax", "flax", "optax", "orbax", "tensorflow", "matplotlib", "seaborn", "optuna", "pandas", "sklearn")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["sweeps"], ["sweeps", "demo"], ["plan", "demo"], ["run", "--help"]])
+def test_looking_around_imports_nothing_heavy(arguments):
+    code = f"""
+import sys
+from sweeps import cli
+try:
+    cli.main({arguments})
+except SystemExit as left:
+    print(left.code, *sorted(set({HEAVY}) & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr == "0\n"
+    assert done.stdout
