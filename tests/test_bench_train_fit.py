@@ -148,7 +148,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(made):
 
 
 def test_a_fraction_that_leaves_no_example_is_refused(made):
-    with pytest.raises(UserError, match="holds none"):
+    with pytest.raises(UserError, match="leaves none"):
         train(made, order=Order(50, 8, 0, 1e-9))
 
 

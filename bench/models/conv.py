@@ -39,14 +39,12 @@ def _products(x: jax.Array, kernel: jax.Array, stride: int, groups: int, pads: S
     kh, kw, depth, _ = kernel.shape
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     height, width = ((size - k) // stride + 1 for size, k in zip(x.shape[1:3], (kh, kw), strict=True))
-    windows = [
-        x[:, i : i + stride * (height - 1) + 1 : stride, j : j + stride * (width - 1) + 1 : stride]
-        for i in range(kh)
-        for j in range(kw)
-    ]
     outputs = []
     for group, weights in enumerate(jnp.split(kernel, groups, axis=-1)):
-        channels = slice(group * depth, (group + 1) * depth)
-        patches = jnp.concatenate([window[..., channels] for window in windows], axis=-1)
-        outputs.append(patches @ weights.reshape(kh * kw * depth, -1))
-    return jnp.concatenate(outputs, axis=-1)
+        part = x[..., group * depth : (group + 1) * depth]
+        # Columns, then rows: kw + kh shifted copies, and as many sums in the backward pass, in place of kw * kh.
+        part = jnp.concatenate([part[:, :, j : j + stride * (width - 1) + 1 : stride] for j in range(kw)], axis=-1)
+        part = jnp.concatenate([part[:, i : i + stride * (height - 1) + 1 : stride] for i in range(kh)], axis=-1)
+        # As matrices: their products' weight gradients are fast too.
+        outputs.append(part.reshape(-1, kh * kw * depth) @ weights.reshape(kh * kw * depth, -1))
+    return jnp.concatenate(outputs, axis=-1).reshape(x.shape[0], height, width, -1)

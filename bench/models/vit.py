@@ -23,6 +23,11 @@ _EPSILON = 1e-6
 _SITES_PER_BLOCK = 5
 
 
+def _rows(x: jax.Array) -> jax.Array:
+    """Returns x[..., D] as a matrix [-1, D]: on CPU, only a product of matrices has a fast weight gradient."""
+    return x.reshape(-1, x.shape[-1])
+
+
 class _Weights(nn.Module):
     """Owns a `kernel` and a `bias`; the kernel is initialised in its flat (inputs, outputs) shape, then reshaped."""
 
@@ -67,14 +72,15 @@ class Attention(nn.Module):
         size = width // self.heads
         weights = [_Weights((width,), (self.heads, size), name=n)() for n in ("query", "key", "value")]
         kernel = jnp.concatenate([k.reshape(width, width) for k, _ in weights], axis=1).astype(self.dtype)
-        bias = jnp.concatenate([b.reshape(1, 1, width) for _, b in weights], axis=2).astype(self.dtype)
-        qkv = (x @ kernel + bias).reshape(batch, tokens, 3, self.heads, size)
+        bias = jnp.concatenate([b.reshape(1, width) for _, b in weights], axis=1).astype(self.dtype)
+        qkv = (_rows(x) @ kernel + bias).reshape(batch, tokens, 3, self.heads, size)
         query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
         scores = jnp.einsum("bqhd,bkhd->bhqk", query * size**-0.5, key, preferred_element_type=jnp.float32)
         attention = jax.nn.softmax(scores, axis=-1).astype(self.dtype)
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", attention, value).reshape(batch, tokens, width)
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", attention, value).reshape(-1, width)
         kernel, bias = _Weights((self.heads, size), (width,), name="out")()
-        return mixed @ kernel.reshape(width, width).astype(self.dtype) + bias.reshape(1, 1, width).astype(self.dtype)
+        mixed = mixed @ kernel.reshape(width, width).astype(self.dtype) + bias.reshape(1, width).astype(self.dtype)
+        return mixed.reshape(x.shape)
 
 
 class Mlp(nn.Module):
@@ -88,8 +94,9 @@ class Mlp(nn.Module):
     def __call__(self, x: jax.Array, noise: Noise | None) -> jax.Array:
         """Returns the branch after its last dropout."""
         dense = partial(nn.Dense, dtype=self.dtype, kernel_init=_XAVIER, bias_init=nn.initializers.normal(1e-6))
-        y = dropout(nn.gelu(dense(self.hidden, name="Dense_0")(x)), noise, self.site)
-        return dropout(dense(x.shape[-1], name="Dense_1")(y), noise, self.site + 1)
+        y = nn.gelu(dense(self.hidden, name="Dense_0")(_rows(x))).reshape(*x.shape[:-1], -1)
+        y = dense(x.shape[-1], name="Dense_1")(_rows(dropout(y, noise, self.site))).reshape(x.shape)
+        return dropout(y, noise, self.site + 1)
 
 
 class EncoderBlock(nn.Module):
