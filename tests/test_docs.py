@@ -225,7 +225,9 @@ def test_there_are_examples():
 @pytest.mark.parametrize(("page", "line"), LINES)
 def test_a_command_in_a_code_block_is_one(page, line):  # noqa: ARG001 - the page is for the test's name
     _, name, *arguments = shlex.split(line, comments=True)
-    with cli.commands[name].make_context(name, arguments) as context:
+    # Below the group, as on the command line: click keeps the help option of a command's first context.
+    group = cli.make_context("augreg", [name])
+    with cli.commands[name].make_context(name, arguments, parent=group) as context:
         sweep = context.params.get("name")
         assert sweep is None or sweep in named.names()
 
