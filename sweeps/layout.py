@@ -67,7 +67,7 @@ class Run:
             shutil.rmtree(folder, ignore_errors=True)
 
     def output(self, name: str) -> Path:
-        """Returns the newest attempt's file `name`; of a finished run, the committed one's."""
+        """Returns the file `name` of the newest attempt that left one; attempts at one run that finish leave equal bits."""
         found = sorted(self.folder.glob(f"attempt-*/{name}"))
         if not found:
             raise UserError(f"{self.folder}: no attempt left a {name}")

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from sweeps.job import Job, finish  # noqa: E402
 class Reporter:
     """Keeps `progress-NNNN.json` current: what this worker is at, how far, and where its time went."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, compiled: Sequence[Any]) -> None:
+        self._compiled = compiled
         self._path = job.folder / f"progress-{len(job.progress()) + 1:04d}.json"
         self._written = 0.0
         self.value: dict[str, Any] = {
@@ -45,6 +47,7 @@ class Reporter:
     def write(self, *, now: bool = True) -> None:
         """Writes the file, at most five times a second unless `now`."""
         if now or time.monotonic() - self._written > 0.2:
+            self.value["compiled"] = [asdict(c) for c in self._compiled]
             write_json(self._path, self.value, durable=False)
             self._written = time.monotonic()
 
@@ -85,11 +88,11 @@ def work(job: Job) -> str:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    reporter = Reporter(job)
+    reporter = Reporter(job, COMPILED)
     reporter.value["seconds"]["import"] = time.perf_counter() - _STARTED
     watch = Watch(reporter.step, lambda: stopped)
     for config in job.configs:
-        reporter.value["run"] = config.name
+        reporter.value |= {"run": config.name, "step": 0, "steps": 0}
         reporter.write()
         started, compiled = time.perf_counter(), sum(c.seconds for c in COMPILED)
         try:
@@ -101,7 +104,6 @@ def work(job: Job) -> str:
             seconds = reporter.value["seconds"]
             seconds["compile"] += compiling
             seconds[config.kind] += time.perf_counter() - started - compiling
-            reporter.value["compiled"] = [asdict(c) for c in COMPILED]
         reporter.value["done"] += 1
         reporter.write()
         if stopped:

@@ -29,7 +29,7 @@ def start(sweep, workdir, *options):
     log = (workdir.parent / f"{workdir.name}.log").open("ab")
     with log:
         return subprocess.Popen(
-            [sys.executable, "-m", "sweeps.cli", "run", sweep, "--workdir", str(workdir), *options],
+            [sys.executable, "-P", "-m", "sweeps.cli", "run", sweep, "--workdir", str(workdir), *options],
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
@@ -94,6 +94,9 @@ def assert_same_results(one, other):
 
 def test_killed_again_and_again_the_sweep_ends_in_the_same_table(tmp_path):
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    for name in ("bench", "sweeps", "vtab"):  # a user's folders of these names, where the command is given
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('not ours')")
     finish("smoke", undisturbed, timeout=300)
     each_dispatch = ("--checkpoint-seconds", "0")
 

@@ -10,9 +10,14 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+import sweeps
 from bench.errors import UserError
+from sweeps.executors.pinned import cores
 from sweeps.job import Job
 from sweeps.lock import Lock
+
+# Workers import this very code: a folder `bench` or `sweeps` where the command was given must not stand in for it.
+SOURCE = str(Path(sweeps.__file__).parents[1])
 
 
 class Local:
@@ -25,7 +30,7 @@ class Local:
     def __init__(self, workers: int = 0) -> None:
         if workers < 0:
             raise UserError(f"--workers is {workers}, but must be at least 1 (or 0 for one a core)")
-        self._cores = sorted(os.sched_getaffinity(0))
+        self._cores = cores()
         self._workers = workers or len(self._cores)
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -45,7 +50,8 @@ class Local:
         try:
             with (job.folder / "worker.log").open("ab") as log:
                 child = subprocess.Popen(
-                    [sys.executable, "-m", "sweeps.executors.pinned", str(core), str(job.folder)],
+                    [sys.executable, "-P", "-m", "sweeps.executors.pinned", str(core), str(job.folder)],
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -3,7 +3,7 @@
     augreg run demo
 
 32 upstream points (2 models x 2 dataset fractions x 4 levels x 2 regularisations) and 8 transfers of each (4 tasks x 2 learning
-rates), 256 more. About 5 minutes on two cores. Expect above 90% on the MNIST test split from the best model at the full set,
+rates), 256 more. About 4 minutes on two cores. Expect above 90% on the MNIST test split from the best model at the full set,
 augmentation to cost accuracy at this short budget, and a tenth of the data to cost much more.
 """
 
