@@ -1,9 +1,33 @@
-"""Records made by hand, for everything that needs results and no training."""
+"""A sweep and records made by hand, for everything that needs results and no training; and processes to lock things."""
 
 import hashlib
+import os
+import subprocess
+import sys
+import textwrap
 
 from bench.points import Transfer
 from bench.records.record import Cost, Measurement, Record
+from sweeps.space import Grid, Sweep
+
+# 8 upstream runs of two architectures, 2 transfers of each.
+SWEEP = Sweep(
+    "two-models",
+    "",
+    Grid(
+        {"model": ["ViT-mu", "NFNet-mu"], "aug": ["none", "light1"], "do=sd": [0.0, 0.1]},
+        {"dataset": "mnist5k", "epochs": 1.0, "lr": 0.1, "wd": 0.0},
+    ),
+    Grid({"task": ["digits", "lfw_faces"]}, {"lr": 0.1, "steps": 10, "resolution": 28}),
+)
+
+
+def largest(runs):
+    """Returns the limit of so many runs a job, of either kind."""
+    return {"upstream": runs, "transfer": runs}
+
+
+WHOLE = largest(1000)
 
 
 def score(config):
@@ -34,3 +58,24 @@ def commit(workdir, config, **changes):
     run = workdir.run(config)
     (run.claim() / "weights.npz").touch()
     return record(config, **changes).commit(run.folder)
+
+
+def python(code, *arguments, **options):
+    """Starts a Python process that says one line when it is ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        **options,
+    )
+    assert process.stdout.readline().strip() == "working"
+    return process
+
+
+def end(process):
+    """Lets such a process go, and waits for it."""
+    process.stdin.close()
+    process.stdout.close()
+    process.wait(30)
