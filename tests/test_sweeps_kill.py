@@ -17,6 +17,7 @@ from bench.records.schema import VOLATILE
 from bench.records.table import read_table
 from sweeps.layout import Workdir
 from sweeps.lock import Lock
+from sweeps.timing import timing
 
 # What a user has: neither the strictness nor the quick compilation of the tests.
 ENVIRONMENT = {
@@ -98,6 +99,9 @@ def test_killed_again_and_again_the_sweep_ends_in_the_same_table(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise ImportError('not ours')")
     finish("smoke", undisturbed, timeout=300)
+    counted = timing(Workdir(undisturbed))
+    assert (counted.train_steps("upstream"), counted.train_steps("transfer")) == (1, 1)  # one architecture, four settings
+    assert all(seconds > 0 for seconds in counted.seconds.values())
     each_dispatch = ("--checkpoint-seconds", "0")
 
     # A worker dies in the middle of a run; the coordinator notices and starts another.
@@ -146,6 +150,9 @@ def test_killed_again_and_again_the_sweep_ends_in_the_same_table(tmp_path):
 def test_the_demo_killed_at_three_random_moments_ends_in_the_same_table(tmp_path):
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     finish("demo", undisturbed, timeout=1200)
+    counted = timing(Workdir(undisturbed))
+    assert (counted.train_steps("upstream"), counted.train_steps("transfer")) == (2, 2)  # two architectures, 32 settings
+    assert read_table(undisturbed / "table.csv")["final_test"].max() > 0.9
     seconds = [random.uniform(20, 150) for _ in range(3)]
     print("killed after", seconds)
     for wait in seconds:
