@@ -95,11 +95,10 @@ class Coordinator:
             self._workdir, self._executor = workdir, executor
             self._points = {p.name: p for p in sweep.points}
             self._jobs = jobs_of(sweep.points, workdir, checkpoint_seconds, LARGEST_JOB)
-            found = {name: workdir.run(point).record() for name, point in self._points.items()}
-            self._records = {name: record for name, record in found.items() if record is not None}
             self._study = Study(workdir.path / "study.db", sweep)
-            for record in self._records.values():
-                self._study.accept(record)
+            self._records: dict[str, Record] = {}
+            self._compiled: set[tuple[str, Static]] = set()
+            self._accept(self._points.values())
         except BaseException:
             self.close()
             raise
@@ -151,14 +150,18 @@ class Coordinator:
     def _pending(self, job: Job) -> list[Config]:
         return [c for c in job.configs if c.name not in self._records]
 
+    def _accept(self, configs: Iterable[Config]) -> None:
+        for config in configs:
+            record = self._workdir.run(config).record()
+            if record is not None:
+                self._records[config.name] = record
+                self._compiled.add(programs_of(config))
+                self._study.accept(record)
+
     def _collect(self) -> None:
         for job in list(self._active):
             alive = job.alive  # asked before the records, so that a record written between the two is not missed
-            for config in self._pending(job):
-                record = self._workdir.run(config).record()
-                if record is not None:
-                    self._records[record.config.name] = record
-                    self._study.accept(record)
+            self._accept(self._pending(job))
             if not alive:
                 self._active.remove(job)
                 self._judge(job)
@@ -184,8 +187,7 @@ class Coordinator:
     def _compiling(self, job: Job) -> bool:
         """Returns whether another worker is about to compile the job's programs, which the job can then load."""
         wanted = programs_of(job.configs[0])
-        used = any(programs_of(other.configs[0]) == wanted for other in self._active)
-        return used and not any(programs_of(r.config) == wanted for r in self._records.values())
+        return wanted not in self._compiled and any(programs_of(other.configs[0]) == wanted for other in self._active)
 
     def _launch(self) -> None:
         busy = {j.id for j in self._active}
