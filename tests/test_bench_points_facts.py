@@ -1,7 +1,11 @@
 """Facts of levels, tasks, upstream sets and shapes, as the papers state them."""
 
+from bench.data import UPSTREAM_LOADERS
 from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Upstream
+from bench.points.datasets import EMBEDDED_SETS
+from bench.points.tasks import EMBEDDED_TASKS
 from bench.points.variants import ViTSpec
+from vtab.tasks import LOADERS
 
 RELEASED_VIT = ("Ti/16", "S/32", "S/16", "B/32", "B/16", "B/8", "L/16")
 
@@ -52,3 +56,8 @@ def test_nfnet_depths_grow_with_the_index():
     assert VARIANTS["NFNet-F0"].spec.depths == (1, 2, 6, 3)
     assert VARIANTS["NFNet-F7"].spec.depths == (8, 16, 48, 24)
     assert {VARIANTS[f"NFNet-F{n}"].spec.widths for n in range(8)} == {(256, 512, 1536, 1536)}
+
+
+def test_what_this_version_can_read_without_files_is_marked_as_embedded_or_synthetic():
+    assert set(UPSTREAM_LOADERS) == EMBEDDED_SETS
+    assert set(LOADERS) == EMBEDDED_TASKS | {name for name, task in TASKS.items() if task.synthetic}

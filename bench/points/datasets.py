@@ -48,3 +48,6 @@ UPSTREAM: dict[str, UpstreamSet] = {
         UpstreamSet("i21k", None, 102_400, None, 21_843, 224, 4096, 10_000, head_bias=-10.0),
     )
 }
+
+# Small sets that Python packages carry: they show that the way works, and no finding may rest on them.
+EMBEDDED_SETS = frozenset({"mnist5k"})

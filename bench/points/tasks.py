@@ -38,3 +38,6 @@ TASKS: dict[str, Task] = {
         Task("resisc45", "specialized", 45, 18_900, 6_300, 6_300),
     )
 }
+
+# Real images that Python packages carry; rendered ones are marked `synthetic`.
+EMBEDDED_TASKS = frozenset({"digits", "lfw_faces"})

@@ -6,13 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.points.datasets import UPSTREAM
-from bench.points.tasks import TASKS
+from bench.points.datasets import EMBEDDED_SETS
+from bench.points.tasks import EMBEDDED_TASKS, TASKS
 from bench.report.heatmap import cells
 from bench.select.runs import ok, transfer_runs, upstream_runs
-
-_PUBLISHED_TASKS = frozenset({"cifar100", "imagenet2012", "kitti", "oxford_iiit_pet", "resisc45"})
-_PUBLISHED_SETS = frozenset(UPSTREAM) & {"i1k", "i21k"}
 
 
 def missing_cells(table: pd.DataFrame) -> tuple[int, int]:
@@ -51,9 +48,9 @@ def warnings(table: pd.DataFrame) -> list[str]:
     """Sentences that limit what the numbers say: rendered and embedded data, incomparable pools, the imagenet2012 score."""
     tasks = sorted(table["adapt_ds"].dropna().unique())
     synthetic = [t for t in tasks if _rendered(table, t)]
-    embedded = [t for t in tasks if t not in _PUBLISHED_TASKS and t not in synthetic]
+    embedded = [t for t in tasks if t in EMBEDDED_TASKS]
     sets = sorted(table["ds"].dropna().unique())
-    small = [s for s in sets if not any(s == p or s.startswith(p + "_") for p in _PUBLISHED_SETS)]
+    small = [s for s in sets if any(s == e or s.startswith(e + "_") for e in EMBEDDED_SETS)]
     out = []
     if synthetic:
         out.append(f"Synthetic tasks, with rendered images: {', '.join(synthetic)}. No finding may rest on them.")
