@@ -19,7 +19,6 @@ def lines(sweep: Sweep) -> list[str]:
     steps: Counter[str] = Counter()
     flops: dict[str, float] = defaultdict(float)
     programs: dict[str, set[Static]] = defaultdict(set)
-    unknown = set()
     for config in sweep.upstream_points:
         if config.data.train is None:
             raise UserError(
@@ -29,23 +28,18 @@ def lines(sweep: Sweep) -> list[str]:
         runs[config.model] += 1
         steps[config.model] += config.steps(examples)
         programs[config.model].add(Static.of(config))
-        if config.variant.spec is None:
-            unknown.add(config.model)
-        else:
-            flops[config.model] += training_flops(config, examples)
+        flops[config.model] += training_flops(config, examples)
     for transfer in sweep.transfer_points:
         model = transfer.upstream.model
         runs[model] += 1
         steps[model] += transfer.steps
         programs[model].add(Static.of(transfer))
-        if model not in unknown:
-            forward = forward_flops(model, transfer.resolution, transfer.facts.classes)
-            flops[model] += 3.0 * forward * transfer.steps * transfer.batch_size
+        forward = forward_flops(model, transfer.resolution, transfer.facts.classes)
+        flops[model] += 3.0 * forward * transfer.steps * transfer.batch_size
     out = [
         f"{sweep.name}: {len(sweep.upstream_points)} upstream runs, {len(sweep.transfer_points)} transfers",
         f"{'model':<12}{'runs':>7}{'steps':>10}{'programs':>10}{'training FLOPs':>16}",
     ]
     for model in runs:
-        cost = "not known" if model in unknown else f"{flops[model]:.3g}"
-        out.append(f"{model:<12}{runs[model]:>7}{steps[model]:>10}{len(programs[model]):>10}{cost:>16}")
+        out.append(f"{model:<12}{runs[model]:>7}{steps[model]:>10}{len(programs[model]):>10}{flops[model]:>16.3g}")
     return out

@@ -17,6 +17,11 @@ CASES = [
     (15, 16, 3, 8, 7, 7, 1, "VALID"),
     (5, 4, 6, 10, 1, 1, 1, "SAME"),
     (5, 4, 6, 10, 1, 2, 2, "SAME"),
+    # Depthwise: a channel a group.
+    *((height, 7, 6, 6, size, stride, 6, "SAME") for height in (7, 8) for size in (3, 5) for stride in (1, 2, 3)),
+    (9, 8, 5, 5, 3, 2, 5, "VALID"),
+    # As many groups as inputs, but two outputs each.
+    (7, 6, 4, 8, 3, 2, 4, "SAME"),
 ]
 
 
@@ -65,6 +70,25 @@ def exported(platform):
 def test_accelerators_get_the_grouped_convolution(platform):
     module = exported(platform)
     assert "feature_group_count = 2" in module
+    assert "dot_general" not in module
+
+
+def test_bfloat16_depthwise_is_near_the_grouped_convolution():
+    keys = jax.random.split(jax.random.key(3))
+    x = jax.random.normal(keys[0], (2, 9, 7, 6), jnp.bfloat16)
+    kernel = jax.random.normal(keys[1], (5, 5, 1, 6), jnp.bfloat16)
+    exact = reference(x.astype(jnp.float32), kernel.astype(jnp.float32), 2, 6, "SAME")
+    ours = conv2d(x, kernel, 2, 6)
+    assert ours.dtype == jnp.bfloat16
+    # 25 products are added one after the other with 8 bits each.
+    np.testing.assert_allclose(ours.astype(jnp.float32), exact, rtol=0.05, atol=0.15)
+
+
+def test_cpu_gets_no_product_for_a_depthwise_convolution():
+    f = jax.jit(lambda x, k: conv2d(x, k, 1, 8))
+    shapes = jax.ShapeDtypeStruct((2, 4, 4, 8), jnp.float32), jax.ShapeDtypeStruct((3, 3, 1, 8), jnp.float32)
+    module = jax.export.export(f, platforms=["cpu"])(*shapes).mlir_module()
+    assert "stablehlo.convolution" not in module
     assert "dot_general" not in module
 
 

@@ -1,20 +1,25 @@
 """ViT: literal sizes, the released layout, and the forward pass against NumPy in double precision."""
 
+import dataclasses
 import math
 
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy_passes
 import pytest
+import scipy.ndimage
 
 from bench.errors import UserError
 from bench.models import Noise, build, count_params, init
 from bench.models.noise import random_bits
+from bench.models.position import resample, sincos2d
 from bench.models.vit import ViT
-from bench.points.variants import VARIANTS, ViTSpec
+from bench.points.variants import BY_PREFIX, VARIANTS
+from bench.points.variants.vit import ViTSpec
 
-# 1000 classes at 224; the test suite of vision_transformer (models_test.py) has the same numbers.
+# 1000 classes at 224. The test suite of vision_transformer (models_test.py) has these.
 COUNTS = {
     "Ti/16": 5_717_416,
     "S/32": 22_878_952,
@@ -23,7 +28,21 @@ COUNTS = {
     "B/16": 86_567_656,
     "B/8": 86_576_872,
     "L/16": 304_326_632,
+    "L/32": 306_535_400,
+    "H/14": 632_045_800,
+    "S/16:gap": 22_049_896,
+    "S/32:gap": 22_878_184,
+    "B/16:gap": 86_566_120,
+    "B/32:gap": 88_222_696,
+    # timm's counts: vit_small_patch8_224; vit_base_patch16_siglip_224; vit_so400m_patch14_siglip_224; vit_giant_patch14_224 and
+    # vit_gigantic_patch14_224, both made with class_token=False and global_pool="map".
+    "S/8": 21_670_272 + 384 * 1000 + 1000,
+    "B/16:map": 93_653_224,
+    "SoViT-400m/14": 428_833_704,
+    "g/14": 1_037_857_384,
+    "G/14": 1_882_797_416,
 }
+SIZES = {"Ti": (192, 768, 12), "S": (384, 1536, 12), "B": (768, 3072, 12), "L": (1024, 4096, 24)}
 TINY = ViTSpec(patch=4, width=12, depth=3, mlp=20, heads=3)
 
 
@@ -46,8 +65,51 @@ def test_mu_parameter_count():
     assert count_params("ViT-mu", 10, 28) == 65_098
 
 
-def test_every_vit_has_a_literal_count():
-    assert {v.name for v in VARIANTS.values() if v.family == "vit"} == {"ViT-mu", *COUNTS}
+@pytest.mark.parametrize("patch", [8, 14, 16, 32])
+@pytest.mark.parametrize("size", SIZES)
+def test_parameter_count_is_the_sum_of_its_parts(size, patch):
+    width, mlp, depth = SIZES[size]
+    block = 4 * (width * width + width) + 2 * width * mlp + mlp + width + 4 * width
+    tokens = (224 // patch) ** 2 + 1
+    rest = (patch * patch * 3 + 1) * width + width + tokens * width + 2 * width + (width + 1) * 1000
+    assert count_params(f"{size}/{patch}", 1000, 224) == depth * block + rest
+
+
+def test_every_vit_is_counted():
+    plain = {name for name in COUNTS if ":" not in name}
+    products = {f"{size}/{patch}" for size in SIZES for patch in (8, 14, 16, 32)}
+    assert {v.name for v in VARIANTS.values() if v.family == "vit"} == {"ViT-mu", *plain, *products}
+
+
+def test_names_and_prefixes():
+    assert BY_PREFIX["SoViT_400m_14"].name == "SoViT-400m/14"
+    assert BY_PREFIX["B_16_gap_sincos"] == VARIANTS["B/16:gap:sincos"]
+    assert VARIANTS["B/16:gap:sincos"].spec == ViTSpec(16, 768, 12, 3072, 12, pool="gap", position="sincos2d")
+    # A modifier that changes nothing, or stands out of order, is no name.
+    assert "g/14:map" not in VARIANTS
+    assert "B/16:sincos:gap" not in VARIANTS
+
+
+def test_options_add_and_remove_what_they_should():
+    plain = count_params("B/16", 1000, 224)
+    assert count_params("B/16:rep", 1000, 224) == plain + 768 * 768 + 768
+    assert count_params("B/16:sincos", 1000, 224) == plain - 197 * 768
+    # big_vision's recommended baseline: neither a class token nor a learned position.
+    assert count_params("S/16:gap:sincos", 1000, 224) == COUNTS["S/16:gap"] - 196 * 384
+
+
+@pytest.mark.parametrize(
+    ("name", "resolution", "gmacs", "tolerance"),
+    [
+        # ViT-G/14 at 384: 2859.9 GFLOPs in "Scaling vision transformers"; ViT-B/16 and L/16 as everybody counts them.
+        ("G/14", 384, 2859.9 / 2, 0.005),
+        ("B/16", 224, 17.6, 0.005),
+        ("B/16", 384, 55.5, 0.005),
+        ("L/16", 224, 61.6, 0.005),
+    ],
+)
+def test_cost_is_the_stated_one(name, resolution, gmacs, tolerance):
+    assert VARIANTS[name].spec.macs(resolution, 1000) / 1e9 == pytest.approx(gmacs, rel=tolerance)
 
 
 def test_layout_is_that_of_the_released_files():
@@ -101,37 +163,7 @@ def test_initial_values():
 
 def reference(params, images, patch, depth, keep=None):
     """The pass in float64; `keep[block, branch, sample]` multiplies the residual branches."""
-
-    def norm(x, p):
-        mean = x.mean(-1, keepdims=True)
-        return (x - mean) / np.sqrt(((x - mean) ** 2).mean(-1, keepdims=True) + 1e-6) * p["scale"] + p["bias"]
-
-    def gelu(x):
-        return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-
-    p = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
-    batch, height, width, _ = images.shape
-    keep = np.ones((depth, 2, batch)) if keep is None else keep
-    tokens = [
-        np.einsum("bijc,ijcd->bd", images[:, y : y + patch, x : x + patch], p["embedding"]["kernel"]) + p["embedding"]["bias"]
-        for y in range(0, height, patch)
-        for x in range(0, width, patch)
-    ]
-    x = np.stack([np.broadcast_to(p["cls"][0, 0], tokens[0].shape), *tokens], 1)
-    x = x + p["Transformer"]["posembed_input"]["pos_embedding"]
-    for i in range(depth):
-        block = p["Transformer"][f"encoderblock_{i}"]
-        a = block["MultiHeadDotProductAttention_1"]
-        y = norm(x, block["LayerNorm_0"])
-        q, k, v = (np.einsum("bnd,dhe->bhne", y, a[n]["kernel"]) + a[n]["bias"][:, None] for n in ("query", "key", "value"))
-        scores = np.exp(np.einsum("bhqe,bhke->bhqk", q, k) / math.sqrt(q.shape[-1]))
-        y = np.einsum("bhqk,bhke->bqhe", scores / scores.sum(-1, keepdims=True), v)
-        x = x + keep[i, 0][:, None, None] * (np.einsum("bqhe,hed->bqd", y, a["out"]["kernel"]) + a["out"]["bias"])
-        mlp = block["MlpBlock_3"]
-        y = gelu(norm(x, block["LayerNorm_2"]) @ mlp["Dense_0"]["kernel"] + mlp["Dense_0"]["bias"])
-        x = x + keep[i, 1][:, None, None] * (y @ mlp["Dense_1"]["kernel"] + mlp["Dense_1"]["bias"])
-    features = norm(x, p["Transformer"]["encoder_norm"])[:, 0]
-    return features @ p["head"]["kernel"] + p["head"]["bias"], features
+    return numpy_passes.vit(numpy_passes.double(params), np.asarray(images, np.float64), patch, depth, keep=keep)
 
 
 def test_forward_pass_equals_numpy(tiny):
@@ -142,6 +174,88 @@ def test_forward_pass_equals_numpy(tiny):
     assert features.shape == (6, 12)
     np.testing.assert_allclose(logits, expected[0], rtol=2e-4, atol=2e-4)
     np.testing.assert_allclose(features, expected[1], rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pool": "gap"},
+        {"pool": "map"},
+        {"position": "sincos2d"},
+        {"pool": "map", "position": "sincos2d", "pre_logits": True},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_every_option_equals_numpy(tiny, options):
+    _, _, images = tiny
+    spec = dataclasses.replace(TINY, depth=1, **options)
+    model = ViT(spec, 5)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), images)["params"]
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(lambda s: jnp.asarray(rng.normal(0.1, 0.4, s.shape), jnp.float32), shapes)
+    assert ("cls" in params) == (spec.pool == "tok")
+    position = None
+    if spec.position == "sincos2d":
+        assert "posembed_input" not in params["Transformer"]
+        position = moco_v3(3, 2, 12)
+        if spec.pool == "tok":
+            position = np.concatenate([np.zeros((1, 12)), position])
+    logits, features = jax.jit(model.apply)({"params": params}, images)
+    expected = numpy_passes.vit(numpy_passes.double(params), np.asarray(images, np.float64), 4, 1, spec.pool, position=position)
+    np.testing.assert_allclose(logits, expected[0], rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(features, expected[1], rtol=2e-4, atol=2e-4)
+
+
+def moco_v3(rows, columns, width):
+    """Token by token and channel by channel: a quarter of the channels for each of sin(x), cos(x), sin(y), cos(y)."""
+    quarter = width // 4
+    found = np.zeros((rows * columns, width))
+    for y, x, i in np.ndindex(rows, columns, quarter):
+        frequency = 1 / 10_000 ** (i / (quarter - 1))
+        values = (math.sin(x * frequency), math.cos(x * frequency), math.sin(y * frequency), math.cos(y * frequency))
+        found[y * columns + x, i::quarter] = values
+    return found
+
+
+def test_sincos_needs_a_width_that_it_can_divide():
+    for width in (4, 10):
+        with pytest.raises(ValueError, match=f"multiple of 4 channels, at least 8, not {width}"):
+            sincos2d((2, 2), width)
+
+
+def test_options_begin_as_in_big_vision():
+    flat = flax.traverse_util.flatten_dict(init(build("ViT-mu:map:rep", 10), 3, 28), sep="/")
+    # xavier_uniform of (1, 1, D) has one input and D outputs.
+    limit = math.sqrt(6 / (1 + 48))
+    assert 0.9 * limit < float(jnp.abs(flat["MAPHead_0/probe"]).max()) <= limit
+    xavier = math.sqrt(6 / (48 + 48))
+    for name in ("query", "key", "value", "out"):
+        kernel = flat[f"MAPHead_0/MultiHeadDotProductAttention_0/{name}/kernel"]
+        assert 0.95 * xavier < float(jnp.abs(kernel).max()) <= xavier
+    assert flat["MAPHead_0/MultiHeadDotProductAttention_0/key/kernel"].shape == (48, 3, 16)
+    assert flat["pre_logits/kernel"].shape == (48, 48)
+    np.testing.assert_array_equal(flat["head/kernel"], 0)
+
+
+@pytest.mark.parametrize("new", [(7, 7), (14, 14), (24, 24), (5, 9), (1, 1), (15, 14)])
+@pytest.mark.parametrize("class_token", [True, False])
+def test_resampled_positions_are_scipys(new, class_token):
+    old = np.random.default_rng(0).normal(size=(1, 14 * 14 + class_token, 6)).astype(np.float32)
+    found = resample(old, new, class_token)
+    assert found.dtype == np.float32
+    assert found.shape == (1, new[0] * new[1] + class_token, 6)
+    # As checkpoint.interpolate_posembed of vision_transformer does it.
+    cells = old[0, class_token:].reshape(14, 14, 6)
+    expected = scipy.ndimage.zoom(cells, (new[0] / 14, new[1] / 14, 1), order=1).reshape(-1, 6)
+    np.testing.assert_array_equal(found[:, :class_token], old[:, :class_token])
+    np.testing.assert_allclose(found[0, class_token:], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_resampling_to_the_same_grid_changes_nothing_and_a_strip_is_refused():
+    old = np.random.default_rng(0).normal(size=(1, 10, 4)).astype(np.float32)
+    np.testing.assert_array_equal(resample(old, (3, 3), True), old)
+    with pytest.raises(ValueError, match="10 positions are not a square grid"):
+        resample(old, (3, 3), False)
 
 
 def test_one_compilation_serves_all_rates_and_zero_is_deterministic(tiny):
@@ -210,9 +324,3 @@ def test_bfloat16_computes_near_float32_from_float32_parameters(tiny):
 def test_unknown_model_is_explained():
     with pytest.raises(UserError, match=r"'Ti16'.*did you mean 'Ti/16'"):
         build("Ti16", 10)
-
-
-def test_hybrid_is_refused_with_what_can_be_built():
-    with pytest.raises(UserError, match=r"hybrid family cannot be built yet.*Ti/16.*NFNet-F0") as error:
-        build("R+Ti/16", 10)
-    assert "R50+L/32" not in str(error.value)

@@ -4,7 +4,7 @@ from bench.data import UPSTREAM_LOADERS
 from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Upstream
 from bench.points.datasets import EMBEDDED_SETS
 from bench.points.tasks import EMBEDDED_TASKS
-from bench.points.variants import ViTSpec
+from bench.points.variants.vit import ViTSpec
 from vtab.tasks import LOADERS
 
 RELEASED_VIT = ("Ti/16", "S/32", "S/16", "B/32", "B/16", "B/8", "L/16")

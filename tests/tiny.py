@@ -4,12 +4,13 @@ import numpy as np
 
 from bench.data.arrays import Dataset, Split
 from bench.data.order import Order
-from bench.points.variants import BY_PREFIX, VARIANTS, Variant, ViTSpec
+from bench.points.variants import BY_PREFIX, VARIANTS, Variant
+from bench.points.variants.vit import ViTSpec
 from bench.train.hyper import Hyper
 from bench.train.program import Programs
 from bench.train.static import Static
 
-TINY = Variant("tiny", "tiny", "vit", ViTSpec(patch=4, width=8, depth=1, mlp=16, heads=2))
+TINY = Variant("tiny", "tiny", "vit", ViTSpec(patch=4, width=8, depth=1, mlp=16, heads=2), "here")
 CLASSES = 3
 
 

@@ -11,6 +11,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 # Compiled on its own so that equal blocks of a deep network are traced once.
@@ -28,6 +29,8 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int = 1, groups: int = 1, pa
         )
 
     def products(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        if kernel.shape[2] == 1 and kernel.shape[3] == groups:
+            return _depthwise(x, kernel, stride, pads)
         return _products(x, kernel, stride, groups, pads)
 
     result: jax.Array = jax.lax.platform_dependent(x, kernel, cpu=products, default=grouped)
@@ -48,3 +51,15 @@ def _products(x: jax.Array, kernel: jax.Array, stride: int, groups: int, pads: S
         # As matrices: their products' weight gradients are fast too.
         outputs.append(part.reshape(-1, kh * kw * depth) @ weights.reshape(kh * kw * depth, -1))
     return jnp.concatenate(outputs, axis=-1).reshape(x.shape[0], height, width, -1)
+
+
+def _depthwise(x: jax.Array, kernel: jax.Array, stride: int, pads: Sequence[tuple[int, int]]) -> jax.Array:
+    """Returns the convolution of each channel with its own window, as a sum of shifted, scaled copies."""
+    kh, kw, _, channels = kernel.shape
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    height, width = ((size - k) // stride + 1 for size, k in zip(x.shape[1:3], (kh, kw), strict=True))
+    y = jnp.zeros((x.shape[0], height, width, channels), x.dtype)
+    for i, j in np.ndindex(kh, kw):
+        window = x[:, i : i + stride * (height - 1) + 1 : stride, j : j + stride * (width - 1) + 1 : stride]
+        y += window * kernel[i, j].reshape(1, 1, 1, -1)
+    return y

@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bench.models.blocks import Block, run
 from bench.models.conv import conv2d
 from bench.models.noise import Noise, dropout, stochastic_depth
-from bench.points.variants import NFNetSpec
+from bench.points.execution import Execution
+from bench.points.variants.nfnet import NFNetSpec
 
 # Scale that gives GELU of a unit normal a unit standard deviation; DeepMind's Monte-Carlo value, kept to the digit.
 _GELU_GAMMA = 1.7015043497085571
@@ -21,8 +23,19 @@ _WS_FLOOR = 1e-4
 _CONV_INIT = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
+# Both compiled on their own so that equal blocks of a deep network are traced once.
+@jax.jit
 def _act(x: jax.Array) -> jax.Array:
     return nn.gelu(x) * _GELU_GAMMA
+
+
+@jax.jit
+def _standardise(kernel: jax.Array, gain: jax.Array) -> jax.Array:
+    """Returns kernel[kh, kw, I, O] with mean 0 and standard deviation `gain[O] / sqrt(fan-in)` over all but its outputs."""
+    mean = kernel.mean((0, 1, 2), keepdims=True)
+    variance = kernel.var((0, 1, 2), keepdims=True)
+    fan_in = int(np.prod(kernel.shape[:3]))
+    return (kernel - mean) * gain.reshape(1, 1, 1, -1) * jax.lax.rsqrt(jnp.maximum(variance * fan_in, _WS_FLOOR))
 
 
 def _halve(x: jax.Array) -> jax.Array:
@@ -46,15 +59,11 @@ class WSConv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns the convolution with the standardised weights."""
         shape = (self.kernel, self.kernel, x.shape[-1] // self.groups, self.channels)
-        weights = self.param("kernel", _CONV_INIT, shape, jnp.float32)
-        gain = self.param("gain", nn.initializers.ones, (self.channels,), jnp.float32).reshape(1, 1, 1, -1)
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32).reshape(1, 1, 1, -1)
-        mean = weights.mean((0, 1, 2), keepdims=True)
-        variance = weights.var((0, 1, 2), keepdims=True)
-        fan_in = int(np.prod(shape[:3]))
-        weights = (weights - mean) * gain * jax.lax.rsqrt(jnp.maximum(variance * fan_in, _WS_FLOOR))
-        y: jax.Array = conv2d(x, weights.astype(self.dtype), self.stride, self.groups)
-        return y + bias.astype(self.dtype)
+        kernel = self.param("kernel", _CONV_INIT, shape, jnp.float32)
+        gain = self.param("gain", nn.initializers.ones, (self.channels,), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
+        y: jax.Array = conv2d(x, _standardise(kernel, gain).astype(self.dtype), self.stride, self.groups)
+        return y + bias.reshape(1, 1, 1, -1).astype(self.dtype)
 
 
 class SqueezeExcite(nn.Module):
@@ -80,32 +89,39 @@ class SqueezeExcite(nn.Module):
 
 
 class NFBlock(nn.Module):
-    """Residual block on x[B, H, W, I] -> [B, H/stride, W/stride, channels]; `beta` is 1 / the expected std of x."""
+    """Residual block on x[B, H, W, I] -> [B, H/stride, W/stride, channels]."""
 
     spec: NFNetSpec
     channels: int
+    middle: int
     stride: int
-    beta: float
-    site: int
-    fraction: float
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, noise: Noise | None) -> jax.Array:
-        """Returns the shortcut plus the scaled branch."""
-        middle = int(self.channels * self.spec.bottleneck)
-        groups = middle // self.spec.group_width
-        out = _act(x) * self.beta
+    def __call__(
+        self,
+        x: jax.Array,
+        noise: Noise | None,
+        beta: float | jax.Array,
+        site: int | jax.Array,
+        fraction: float | jax.Array,
+    ) -> jax.Array:
+        """Returns the shortcut plus the scaled branch.
+
+        `beta` is 1 / the expected standard deviation of x, `site` numbers the mask, `fraction` scales the rate of dropping.
+        """
+        groups = self.spec.groups(self.middle)
+        out = _act(x) * jnp.asarray(beta, self.dtype)
         shortcut = x
         if self.stride > 1 or x.shape[-1] != self.channels:
             pooled = _halve(out) if self.stride > 1 else out
             shortcut = WSConv(self.channels, dtype=self.dtype, name="conv_shortcut")(pooled)
-        out = WSConv(middle, dtype=self.dtype, name="conv0")(out)
-        out = WSConv(middle, 3, self.stride, groups, self.dtype, name="conv1")(_act(out))
-        out = WSConv(middle, 3, 1, groups, self.dtype, name="conv1b")(_act(out))
+        out = WSConv(self.middle, dtype=self.dtype, name="conv0")(out)
+        out = WSConv(self.middle, 3, self.stride, groups, self.dtype, name="conv1")(_act(out))
+        out = WSConv(self.middle, 3, 1, groups, self.dtype, name="conv1b")(_act(out))
         out = WSConv(self.channels, dtype=self.dtype, name="conv2")(_act(out))
         out = out * SqueezeExcite(int(self.channels * self.spec.se_ratio), self.dtype, name="squeeze_excite")(out)
-        out = stochastic_depth(out, noise, self.site, self.fraction)
+        out = stochastic_depth(out, noise, site, fraction)
         skip_gain = self.param("skip_gain", nn.initializers.zeros, (), jnp.float32)
         return out * (skip_gain * self.spec.alpha).astype(self.dtype) + shortcut
 
@@ -120,6 +136,7 @@ class NFNet(nn.Module):
     classes: int
     head_bias: float = 0.0
     dtype: Any = jnp.float32
+    execution: Execution = Execution()
 
     @nn.compact
     def __call__(self, images: jax.Array, noise: Noise | None = None) -> tuple[jax.Array, jax.Array]:
@@ -128,16 +145,16 @@ class NFNet(nn.Module):
         x = images.astype(self.dtype)
         for i, (channels, kernel, stride) in enumerate(spec.stem):
             x = WSConv(channels, kernel, stride, dtype=self.dtype, name=f"stem_conv{i}")(_act(x) if i else x)
-        index, blocks, expected_std = 0, sum(spec.depths), 1.0
-        for channels, depth, first_stride in zip(spec.widths, spec.depths, spec.strides, strict=True):
+        blocks, depth_in_all, expected_std = list[Block](), sum(spec.depths), 1.0
+        for channels, middle, depth, first_stride in zip(spec.widths, spec.inner, spec.depths, spec.strides, strict=True):
             for position in range(depth):
-                stride = 1 if position else first_stride
-                beta, fraction = 1 / expected_std, index / blocks
-                block = NFBlock(spec, channels, stride, beta, index, fraction, self.dtype, name=f"nf_block_{index}")
-                x = block(x, noise)
+                index = len(blocks)
+                block = NFBlock(spec, channels, middle, 1 if position else first_stride, self.dtype, parent=None)
+                varying = {"beta": 1 / expected_std, "site": index, "fraction": index / depth_in_all}
+                blocks.append(Block(f"nf_block_{index}", block, varying))
                 # A stage's first block resets the expected standard deviation, then adds its own branch to it.
                 expected_std = math.hypot(expected_std if position else 1.0, spec.alpha)
-                index += 1
+        x = run(self, blocks, x, noise, self.execution)
         x = _act(WSConv(2 * spec.widths[-1], dtype=self.dtype, name="final_conv")(x))
         features = x.mean((1, 2)).astype(jnp.float32)
         head = nn.Dense(
@@ -146,4 +163,4 @@ class NFNet(nn.Module):
             bias_init=nn.initializers.constant(self.head_bias),
             name="head",
         )
-        return head(dropout(features, noise, blocks)), features
+        return head(dropout(features, noise, depth_in_all)), features

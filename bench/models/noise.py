@@ -42,26 +42,30 @@ def _mix(x: jax.Array) -> jax.Array:
     return x ^ (x >> np.uint32(_LAST_SHIFT))
 
 
-def random_bits(key: jax.Array, site: int, shape: tuple[int, ...]) -> jax.Array:
-    """Returns uint32[shape] uniform bits, a pure function of key uint32[2], the static site number and the element index."""
+def random_bits(key: jax.Array, site: int | jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Returns uint32[shape] uniform bits, a pure function of key uint32[2], the site number and the element index.
+
+    The site is an int, or a traced uint32 scalar where one program of several equal blocks is scanned; both give equal bits.
+    """
     size = int(np.prod(shape))
     if size >= 2**32:
         raise ValueError(f"the element index is 32 bits wide; {shape} has {size} elements")
     # Mixed before the site enters, or a key and a site could stand in for another pair.
-    first = _mix(_mix(key[0]) ^ np.uint32(site * _GOLDEN % 2**32))
+    spread = np.uint32(site * _GOLDEN % 2**32) if isinstance(site, int) else site * np.uint32(_GOLDEN)
+    first = _mix(_mix(key[0]) ^ spread)
     second = _mix(key[1] ^ first)
     x = jax.lax.iota(jnp.uint32, size).reshape(shape) ^ first
     # The second word enters between two rounds: xor alone would only permute one and the same mask.
     return _mix(_round(x, *_ROUNDS[0]) ^ second)
 
 
-def keep_mask(key: jax.Array, site: int, shape: tuple[int, ...], rate: jax.Array) -> jax.Array:
+def keep_mask(key: jax.Array, site: int | jax.Array, shape: tuple[int, ...], rate: jax.Array) -> jax.Array:
     """Returns bool[shape], each element False with probability `rate` (float32 scalar, resolved to 2**-24)."""
     threshold = (rate * np.float32(2**24)).astype(jnp.uint32)
     return (random_bits(key, site, shape) >> np.uint32(8)) >= threshold
 
 
-def dropout(x: jax.Array, noise: Noise | None, site: int) -> jax.Array:
+def dropout(x: jax.Array, noise: Noise | None, site: int | jax.Array) -> jax.Array:
     """Zeroes elements of x, any float array, with probability `noise.dropout` and rescales the others by 1/(1-rate)."""
     if noise is None:
         return x
@@ -75,13 +79,18 @@ def dropout(x: jax.Array, noise: Noise | None, site: int) -> jax.Array:
     return result
 
 
-def stochastic_depth(x: jax.Array, noise: Noise | None, site: int, fraction: float) -> jax.Array:
+def stochastic_depth(
+    x: jax.Array, noise: Noise | None, site: int | jax.Array, fraction: float | jax.Array, *, rescale: bool = False
+) -> jax.Array:
     """Zeroes whole samples of a residual branch x[B, ...] with probability `noise.stochastic_depth * fraction`.
 
-    Kept samples are not rescaled, neither here nor at evaluation (big_vision `mlp_mixer.py`, NFNet `base.py`).
+    With `rescale`, kept samples are divided by the probability of being kept (EfficientNet's drop-connect, MaxViT's drop-path);
+    without, they are not, neither here nor at evaluation (big_vision `mlp_mixer.py`, NFNet `base.py`). `fraction` is a float,
+    or a traced float32 scalar where equal blocks are scanned.
     """
-    if noise is None or fraction == 0:
+    if noise is None or (isinstance(fraction, float | int) and fraction == 0):
         return x
-    rate = noise.stochastic_depth * np.float32(fraction)
+    rate = noise.stochastic_depth * (np.float32(fraction) if isinstance(fraction, float | int) else fraction)
     keep = keep_mask(noise.key, site, (x.shape[0],) + (1,) * (x.ndim - 1), rate)
-    return jnp.where(keep, x, jnp.zeros_like(x))
+    kept = x * (np.float32(1) / (np.float32(1) - rate)).astype(x.dtype) if rescale else x
+    return jnp.where(keep, kept, jnp.zeros_like(x))

@@ -19,15 +19,15 @@ from bench.points.datasets import UPSTREAM, UpstreamSet
 from bench.points.fields import from_mapping, one_of, type_fields, within
 from bench.points.levels import LEVELS, Level
 from bench.points.tasks import TASKS, Task
-from bench.points.variants import VARIANTS, Variant
+from bench.points.variants import FAMILIES, VARIANTS, Variant
 
 # Raised whenever the same config would train differently, so that old and new results are never mixed under one name.
-CONFIG_VERSION = 1
-OPTIMIZERS = ("adam", "nesterov_agc", "momentum")
+CONFIG_VERSION = 2
+OPTIMIZERS = ("adam", "nesterov_agc", "momentum", "rmsprop")
 LOSSES = ("sigmoid", "softmax")
+DTYPES = ("float32", "bfloat16")
 MAX_INT = 2**31 - 1  # what 32-bit device code can hold
 MAX_NAME = 255  # bytes; common file systems take no longer name
-DEFAULT_OPTIMIZER = {"vit": "adam", "hybrid": "adam", "nfnet": "nesterov_agc"}
 
 
 class Config(ABC):
@@ -82,9 +82,11 @@ class Upstream(Config):
       batch_size: images per step, over all devices.
       warmup_steps: steps of linear warm-up from 0.
       resolution: pixels.
-      optimizer: `adam`, `nesterov_agc` or `momentum`.
+      optimizer: `adam`, `nesterov_agc`, `momentum` or `rmsprop`.
       loss: `sigmoid` or `softmax`.
       clip: global norm to which gradients are clipped; for `nesterov_agc` the ratio of adaptive clipping.
+      dtype: `float32` or `bfloat16`, in which the model computes, also when its checkpoint is transferred; parameters, norms'
+        statistics, softmax and logits are float32 always.
     """
 
     kind = "upstream"
@@ -105,10 +107,11 @@ class Upstream(Config):
     optimizer: str = ""
     loss: str = ""
     clip: float = 0.0
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         me = "Upstream"
-        type_fields(self, {"model": str, "dataset": str, "aug": str, "optimizer": str, "loss": str})
+        type_fields(self, {"model": str, "dataset": str, "aug": str, "optimizer": str, "loss": str, "dtype": str})
         type_fields(self, dict.fromkeys(("epochs", "lr", "wd", "do", "sd", "fraction", "clip"), float))
         type_fields(self, dict.fromkeys(("seed", "batch_size", "warmup_steps", "resolution"), int))
         one_of(me, "model", self.model, VARIANTS)
@@ -119,6 +122,7 @@ class Upstream(Config):
                 object.__setattr__(self, field, default)
         one_of(me, "optimizer", self.optimizer, OPTIMIZERS)
         one_of(me, "loss", self.loss, LOSSES)
+        one_of(me, "dtype", self.dtype, DTYPES)
         within(me, "epochs", self.epochs, 0, open_low=True)
         within(me, "lr", self.lr, 0, open_low=True)
         within(me, "clip", self.clip, 0, open_low=True)
@@ -135,7 +139,7 @@ class Upstream(Config):
     @staticmethod
     def recipe(model: str, dataset: str, optimizer: str = "") -> dict[str, Any]:
         """Returns the fields that the name of a run leaves out, with the values it takes for granted."""
-        data, usual = UPSTREAM[dataset], DEFAULT_OPTIMIZER[VARIANTS[model].family]
+        data, usual = UPSTREAM[dataset], FAMILIES[VARIANTS[model].family].optimizer
         return {
             "batch_size": data.batch_size,
             "warmup_steps": data.warmup_steps,
@@ -152,7 +156,8 @@ class Upstream(Config):
 
     def facts_used(self) -> dict[str, Any]:
         """Returns the shape of the model, the strengths of the level and the facts of the upstream set."""
-        return {"variant": asdict(self.variant), "level": asdict(self.level), "data": asdict(self.data)}
+        shape = {"family": self.variant.family, "spec": asdict(self.variant.spec)}
+        return {"variant": shape, "level": asdict(self.level), "data": asdict(self.data)}
 
     @property
     def variant(self) -> Variant:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar, cast
 
 from bench.errors import UserError, choose_from
@@ -59,15 +59,14 @@ def within(owner: str, field: str, value: float, low: float, high: float = math.
     raise UserError(f"{owner}: field {field!r} is {value!r}, but must be {bound}{nearest}")
 
 
-def one_of(owner: str, field: str, value: str, valid: Iterable[str]) -> None:
+def one_of(owner: str, field: str, value: str, valid: Collection[str]) -> None:
     """Checks membership.
 
     Raises:
       UserError: not a member; names the nearest valid value.
     """
-    names = list(valid)
-    if value not in names:
-        raise UserError(f"{owner}: field {field!r} is {value!r}; {choose_from(value, names)}")
+    if value not in valid:
+        raise UserError(f"{owner}: field {field!r} is {value!r}; {choose_from(value, valid)}")
 
 
 def from_mapping(cls: type[T], values: Mapping[str, object]) -> T:

@@ -36,6 +36,7 @@ _UPSTREAM_EXTRAS = {
     "opt": ("optimizer", str),
     "loss": ("loss", str),
     "clip": ("clip", float),
+    "dtype": ("dtype", str),
 }
 _TRANSFER_EXTRAS = {k: v for k, v in _UPSTREAM_EXTRAS.items() if k in ("seed", "batch", "warmup", "clip")}
 # The release prints steps // 1000, so 500 became 0k and 2,500 became 2k.
@@ -66,7 +67,7 @@ def _extras(config: Upstream | Transfer, known: dict[str, tuple[str, type]], rec
 
 def format_upstream(config: Upstream) -> str:
     """Returns the name of an upstream run."""
-    recipe = {"seed": 0, **Upstream.recipe(config.model, config.dataset, config.optimizer)}
+    recipe = {"seed": 0, "dtype": "float32", **Upstream.recipe(config.model, config.dataset, config.optimizer)}
     return (
         f"{config.variant.prefix}-{config.dataset_name}-{positional(config.epochs)}ep-lr_{_decimal(config.lr)}-aug_{config.aug}"
         f"-wd_{_decimal(config.wd)}-do_{_decimal(config.do)}-sd_{_decimal(config.sd)}"

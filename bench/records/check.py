@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pandas as pd
@@ -95,8 +95,8 @@ def _refuse(mask: pd.Series, what: str) -> None:
         raise UserError(f"{rows(mask)}: {what}")
 
 
-def _members(cells: pd.Series, valid: Iterable[str]) -> None:
-    bad = cells.notna() & ~cells.isin(list(valid))
+def _members(cells: pd.Series, valid: Collection[str]) -> None:
+    bad = cells.isin([value for value in cells.dropna().unique() if value not in valid])
     if bad.any():
         first = cells[bad].iloc[0]
         _refuse(bad, f"column {cells.name!r} holds {first!r}; {choose_from(first, valid)}")

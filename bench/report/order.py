@@ -10,13 +10,17 @@ _SETS = ("i1k", "i21k_30", "i21k")
 """Panels of Fig. 4 of "How to train your ViT?", left to right."""
 
 _MODELS = (
-    *("ViT-mu", "NFNet-mu"),
-    *("R+Ti/16", "Ti/16", "S/32", "S/16", "B/32", "R26+S/32", "B/16", "L/16", "R50+L/32"),
-    "B/8",
-    *(f"NFNet-F{n}" for n in range(8)),
+    *("ViT-mu", "R-mu", "ResNet-mu", "NFNet-mu", "EfficientNetV2-mu", "CoAtNet-mu"),
+    *("Ti/32", "R+Ti/16", "Ti/16", "S/32", "S/16", "B/32", "R26+S/32", "B/16", "L/16", "R50+L/32"),
+    *("Ti/14", "Ti/8", "S/14", "S/8", "B/14", "B/8", "L/32", "L/14", "L/8", "SoViT-400m/14", "H/14", "g/14", "G/14"),
+    "ResNet-50",
+    *(f"NFNet-F{n}{plus}" for plus in ("", "+") for n in range(8)),
+    *(f"EfficientNetV2-{size}" for size in ("B0", "B1", "B2", "B3", "S", "M", "L", "XL")),
+    *(f"CoAtNet-{n}" for n in range(8)),
 )
-"""Models by capacity. The nine in the middle are the rows of Fig. 4, top to bottom. The column `params` cannot give this order:
-it would part the patch sizes of a width the other way round, and the released value of R50+L/32 is a third of the real one."""
+"""Models by capacity. The nine from R+Ti/16 to R50+L/32 are the rows of Fig. 4, top to bottom. The column `params` cannot give
+this order: it would part the patch sizes of a width the other way round, and the released value of R50+L/32 is a third of the
+real one."""
 
 
 def _by(known: tuple[str, ...], values: Iterable[str]) -> list[str]:
@@ -30,8 +34,10 @@ def upstream_sets(values: Iterable[str]) -> list[str]:
 
 
 def models(values: Iterable[str]) -> list[str]:
-    """Distinct models by capacity, unknown ones last by name."""
-    return _by(_MODELS, values)
+    """Distinct models by capacity, each followed by what modifiers make of it, unknown ones last by name."""
+    found = sorted(set(values))
+    known = [v for m in _MODELS for v in found if v == m or v.startswith(f"{m}:")]
+    return _by(tuple(known), found)
 
 
 def levels(values: Iterable[str]) -> list[str]:

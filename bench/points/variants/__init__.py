@@ -1,0 +1,20 @@
+"""Model variants as data, one file a family: name, file-name spelling, static shape, cost and source of every architecture.
+
+A variant's name may carry modifiers, `B/16:gap:sincos`: they change fields of its spec, and each family lists its own.
+"""
+
+from __future__ import annotations
+
+from bench.points.variants.coatnet import COATNET
+from bench.points.variants.efficientnetv2 import EFFICIENTNETV2
+from bench.points.variants.hybrid import HYBRID
+from bench.points.variants.nfnet import NFNET
+from bench.points.variants.resnet import RESNET
+from bench.points.variants.variant import Catalogue, Family, Spec, Variant
+from bench.points.variants.vit import VIT
+
+FAMILIES: dict[str, Family] = {f.name: f for f in (VIT, HYBRID, RESNET, NFNET, EFFICIENTNETV2, COATNET)}
+VARIANTS = Catalogue(FAMILIES, "name", ":")
+BY_PREFIX = Catalogue(FAMILIES, "prefix", "_")
+
+__all__ = ["BY_PREFIX", "FAMILIES", "VARIANTS", "Catalogue", "Family", "Spec", "Variant"]

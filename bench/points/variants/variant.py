@@ -1,0 +1,95 @@
+"""What every model variant has: a name, a family, a static shape that knows its cost, a source."""
+
+from __future__ import annotations
+
+from collections import UserDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+Modifiers = Mapping[str, Mapping[str, Any]]
+
+
+class Spec(Protocol):
+    """The static shape of an architecture; a frozen dataclass of each family."""
+
+    def macs(self, resolution: int, classes: int) -> int:
+        """Returns multiply-adds of one image's forward pass at `resolution` pixels (what the papers call FLOPs)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named architecture.
+
+    Attributes:
+      name: as the papers spell it, `B/16`.
+      prefix: as file names spell it, `B_16`.
+      family: a key of `FAMILIES`.
+      spec: its static shape.
+      source: where the shape stands.
+    """
+
+    name: str
+    prefix: str
+    family: str
+    spec: Any
+    source: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """Facts that all variants of a family share.
+
+    Attributes:
+      name: of the family and of its modules.
+      optimizer: the recipe's.
+      variants: by size.
+      modifiers: fields of the spec that `NAME:modifier` changes; the order here is their order in a name.
+    """
+
+    name: str
+    optimizer: str
+    variants: tuple[Variant, ...]
+    modifiers: Modifiers = field(default_factory=dict)
+
+    def modified(self, variant: Variant, chosen: tuple[str, ...]) -> Variant | None:
+        """Returns `variant` under the modifiers `chosen`.
+
+        None where one is unknown, out of order, at odds with another or changes nothing: a shape has one name.
+        """
+        if not chosen or [m for m in self.modifiers if m in chosen] != list(chosen):
+            return None
+        changes = [(name, value) for modifier in chosen for name, value in self.modifiers[modifier].items()]
+        if len(dict(changes)) < len(changes) or any(replace(variant.spec, **self.modifiers[m]) == variant.spec for m in chosen):
+            return None
+        name, prefix = ":".join((variant.name, *chosen)), "_".join((variant.prefix, *chosen))
+        return Variant(name, prefix, self.name, replace(variant.spec, **dict(changes)), variant.source)
+
+
+class Catalogue(UserDict[str, Variant]):
+    """Variants by name (or by prefix); lists the plain ones and finds modified ones, `B/16:gap:sincos`, as well."""
+
+    def __init__(self, families: Mapping[str, Family], key: str, separator: str) -> None:
+        self._families, self._separator = families, separator
+        super().__init__({getattr(v, key): v for f in families.values() for v in f.variants})
+
+    def _splits(self, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        parts = name.split(self._separator)
+        for i in range(len(parts) - 1, 0, -1):
+            yield self._separator.join(parts[:i]), tuple(parts[i:])
+
+    def __missing__(self, name: str) -> Variant:
+        """Returns the variant of a name with modifiers."""
+        for base, chosen in self._splits(name):
+            variant = self.data.get(base)
+            found = self._families[variant.family].modified(variant, chosen) if variant else None
+            if found:
+                return found
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            return isinstance(name, str) and bool(self[name])
+        except KeyError:
+            return False
