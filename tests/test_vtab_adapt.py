@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tiny
 
+from bench import weights
 from bench.errors import UserError
+from bench.models.variables import flat
 from bench.points import Transfer, Upstream
-from bench.train import weights
 from bench.train.fit import Watch
 from vtab import adapt, tasks
 
@@ -42,10 +43,10 @@ def test_only_the_head_is_new(config):
     from bench.train.static import Static
 
     made, params = Programs(Static.of(config)), trained()
-    mixed = adapt.with_new_head(made, params, 0, "w.npz")
+    mixed = adapt.with_new_head(made, flat(params), 0, "w.npz")
     assert mixed["head"]["kernel"].shape == (8, 16)
-    assert mixed["embedding"] is params["embedding"]
-    assert mixed.keys() == params.keys()
+    assert mixed["embedding"]["kernel"] is params["embedding"]["kernel"]
+    assert flat(mixed).keys() == flat(params).keys()
 
 
 def test_weights_of_another_architecture_are_refused_naming_the_parameter(config):
@@ -55,10 +56,10 @@ def test_weights_of_another_architecture_are_refused_naming_the_parameter(config
     made, params = Programs(Static.of(config)), trained()
     broken = {**params, "cls": np.zeros((1, 1, 9), np.float32)}
     with pytest.raises(UserError, match=r"'cls'.*\(1, 1, 9\).*\(1, 1, 8\)"):
-        adapt.with_new_head(made, broken, 0, "w.npz")
+        adapt.with_new_head(made, flat(broken), 0, "w.npz")
     missing = {k: v for k, v in params.items() if k != "embedding"}
     with pytest.raises(UserError, match="embedding"):
-        adapt.with_new_head(made, missing, 0, "w.npz")
+        adapt.with_new_head(made, flat(missing), 0, "w.npz")
 
 
 def test_weights_that_are_not_finite_give_a_diverged_record_without_scores(config, tmp_path):

@@ -8,17 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 import bench
-from bench import models
+from bench import models, weights
 from bench.cost import forward_flops
 from bench.data.order import Order
-from bench.errors import UserError
-from bench.points import Transfer
+from bench.points import Execution, Transfer
 from bench.records.record import Record
-from bench.train import weights
 from bench.train.checkpoints import Checkpoints
 from bench.train.fit import Watch, fit
 from bench.train.hyper import Hyper
@@ -28,26 +25,29 @@ from bench.train.upstream import device
 from vtab.tasks import load_task
 
 
-def with_new_head(made: Programs, trained: dict[str, Any], seed: int, source: Path) -> dict[str, Any]:
-    """Returns the trained parameters with the head of a fresh model.
+def with_new_head(made: Programs, trained: weights.Flat, seed: int, source: Path) -> dict[str, Any]:
+    """Returns what `bench.weights.read` has found as weights for `made`, with the head of a fresh model.
+
+    They may be not finite: a run that starts from them is recorded as diverged.
 
     Raises:
       UserError: a parameter is missing, unknown or has another shape: the checkpoint is of another architecture.
     """
-    fresh = made.init(np.uint32(seed))
-    params = {**trained, "head": fresh["head"]}
-    ours = {jax.tree_util.keystr(k): np.shape(v) for k, v in jax.tree_util.tree_leaves_with_path(fresh)}
-    theirs = {jax.tree_util.keystr(k): np.shape(v) for k, v in jax.tree_util.tree_leaves_with_path(params)}
-    for name in sorted(ours.keys() | theirs.keys()):
-        if ours.get(name) != theirs.get(name):
-            raise UserError(
-                f"{source}: parameter {name} has shape {theirs.get(name)}, but {made.static.model} at"
-                f" {made.static.resolution} px needs {ours.get(name)}"
-            )
-    return params
+    s = made.static
+    return weights.adopt(
+        trained, str(source), s.model, s.classes, s.resolution, "new", fresh=made.init(np.uint32(seed)), finite=False
+    )
 
 
-def run(config: Transfer, source: Path, folder: Path, attempt: Path, checkpoint_seconds: float, watch: Watch) -> Record:
+def run(
+    config: Transfer,
+    source: Path,
+    folder: Path,
+    attempt: Path,
+    checkpoint_seconds: float,
+    watch: Watch,
+    execution: Execution = Execution(),
+) -> Record:
     """Adapts a checkpoint.
 
     Args:
@@ -57,14 +57,15 @@ def run(config: Transfer, source: Path, folder: Path, attempt: Path, checkpoint_
       attempt: of this attempt.
       checkpoint_seconds: least time between two checkpoints.
       watch: progress and stop.
+      execution: how programs are compiled and placed.
 
     Raises:
       UserError: the weights are missing or of another architecture, or this version cannot read the task.
       bench.train.fit.Preempted: `watch.stop` said so.
     """
     data, classes = load_task(config.task, config.resolution), config.facts.classes
-    made = programs(Static.of(config))
-    params = with_new_head(made, weights.load(source), config.seed, source)
+    made = programs(Static.of(config, execution))
+    params = with_new_head(made, weights.read(source), config.seed, source)
     found = fit(
         made,
         made.start(params),
