@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.points import KINDS, Config
+from bench.points import KINDS, Config, Execution
 from bench.records.atomic import read_json, write_json
 from sweeps.layout import Workdir
 from sweeps.lock import Lock
@@ -34,11 +34,13 @@ class Job:
       workdir: of the sweep.
       configs: the runs, in the order in which they are done.
       checkpoint_seconds: least time between two checkpoints of a run.
+      execution: how its programs are compiled and placed.
     """
 
     workdir: Workdir
     configs: tuple[Config, ...]
     checkpoint_seconds: float
+    execution: Execution = Execution()
 
     @property
     def id(self) -> str:
@@ -64,7 +66,8 @@ class Job:
     def write(self) -> None:
         """Writes `job.json` and forgets the outcome of an earlier worker."""
         configs = [{"kind": c.kind, "digest": c.digest, "config": c.to_dict()} for c in self.configs]
-        write_json(self.folder / "job.json", {"configs": configs, "checkpoint_seconds": self.checkpoint_seconds})
+        settings = {"checkpoint_seconds": self.checkpoint_seconds, "execution": self.execution._asdict()}
+        write_json(self.folder / "job.json", {"configs": configs, **settings})
         (self.folder / OUTCOME).unlink(missing_ok=True)
 
     @classmethod
@@ -82,7 +85,7 @@ class Job:
                     f"{config.name} was planned under digest {planned['digest']}, but is now {config.digest}: the code changed"
                     " while the sweep ran; start it again in another --workdir"
                 )
-        return cls(Workdir(folder.parent.parent), configs, value["checkpoint_seconds"])
+        return cls(Workdir(folder.parent.parent), configs, value["checkpoint_seconds"], Execution(**value["execution"]))
 
     def outcome(self) -> dict[str, Any] | None:
         """Returns how the last worker ended, None where it was killed before it could say."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import UserError
-from bench.points import Config, Transfer
+from bench.points import Config, Execution, Transfer
 from bench.records.record import Record
 from bench.train.static import Static
 from sweeps.executors import Executor
@@ -61,7 +61,13 @@ def programs_of(config: Config) -> tuple[str, Static]:
     return config.kind, Static.of(config)
 
 
-def jobs_of(points: Iterable[Config], workdir: Workdir, checkpoint_seconds: float, largest: Mapping[str, int]) -> list[Job]:
+def jobs_of(
+    points: Iterable[Config],
+    workdir: Workdir,
+    checkpoint_seconds: float,
+    largest: Mapping[str, int],
+    execution: Execution = Execution(),
+) -> list[Job]:
     """Groups runs that share compiled programs into jobs of at most `largest` runs of a kind, in the sweep's order."""
     groups: dict[tuple[str, Static], list[Config]] = defaultdict(list)
     for point in points:
@@ -70,7 +76,8 @@ def jobs_of(points: Iterable[Config], workdir: Workdir, checkpoint_seconds: floa
     for (kind, _), members in groups.items():
         count = -(-len(members) // largest[kind])
         size = -(-len(members) // count)
-        jobs += [Job(workdir, tuple(members[i : i + size]), checkpoint_seconds) for i in range(0, len(members), size)]
+        groups_of = (tuple(members[i : i + size]) for i in range(0, len(members), size))
+        jobs += [Job(workdir, group, checkpoint_seconds, execution) for group in groups_of]
     return jobs
 
 
@@ -82,19 +89,27 @@ class Coordinator:
       workdir: where; one coordinator at a time.
       executor: what places the workers.
       checkpoint_seconds: least time between two checkpoints of a run.
+      execution: how programs are compiled and placed.
 
     Raises:
       UserError: another coordinator holds the folder, or it belongs to another sweep.
     """
 
-    def __init__(self, sweep: Sweep, workdir: Workdir, executor: Executor, checkpoint_seconds: float) -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        workdir: Workdir,
+        executor: Executor,
+        checkpoint_seconds: float,
+        execution: Execution = Execution(),
+    ) -> None:
         me = f"process {os.getpid()} on {platform.node()}"
         self._lock = Lock.require(workdir.path / "coordinator.lock", me)
         try:
             workdir.claim(sweep.name)
             self._workdir, self._executor = workdir, executor
             self._points = {p.name: p for p in sweep.points}
-            self._jobs = jobs_of(sweep.points, workdir, checkpoint_seconds, LARGEST_JOB)
+            self._jobs = jobs_of(sweep.points, workdir, checkpoint_seconds, LARGEST_JOB, execution)
             self._study = Study(workdir.path / "study.db", sweep)
             self._records: dict[str, Record] = {}
             self._compiled: set[tuple[str, Static]] = set()

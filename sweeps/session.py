@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.points import Execution
 from sweeps.executors.local import Local
 from sweeps.layout import Workdir
 from sweeps.lock import Lock
@@ -23,7 +24,7 @@ def _summary(status: Status) -> str:
     return counts + (f", {len(status.diverged)} diverged" if status.diverged else "")
 
 
-def run_sweep(name: str, path: Path, workers: int, checkpoint_seconds: float) -> None:
+def run_sweep(name: str, path: Path, workers: int, checkpoint_seconds: float, execution: Execution = Execution()) -> None:
     """Runs (or goes on with) a sweep and writes its results.
 
     Raises:
@@ -33,7 +34,7 @@ def run_sweep(name: str, path: Path, workers: int, checkpoint_seconds: float) ->
     console = Console(stderr=True)
     say = partial(console.print, highlight=False, soft_wrap=True)
     sweep, workdir = find(name), Workdir(path)
-    coordinator = Coordinator(sweep, workdir, Local(workers), checkpoint_seconds)
+    coordinator = Coordinator(sweep, workdir, Local(workers), checkpoint_seconds, execution)
     before = coordinator.status()
     if before.complete and all((path / file).exists() for file in FILES):
         coordinator.close()

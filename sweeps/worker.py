@@ -67,10 +67,10 @@ def _run(config: Config, job: Job, watch: Any) -> None:
     attempt = run.claim()
     if isinstance(config, Transfer):
         source = job.workdir.run(config.upstream).output(upstream.WEIGHTS)
-        record = adapt.run(config, source, run.folder, attempt, job.checkpoint_seconds, watch)
+        record = adapt.run(config, source, run.folder, attempt, job.checkpoint_seconds, watch, job.execution)
     else:
         assert isinstance(config, Upstream)
-        record = upstream.run(config, run.folder, attempt, job.checkpoint_seconds, watch)
+        record = upstream.run(config, run.folder, attempt, job.checkpoint_seconds, watch, job.execution)
     record.commit(run.folder)
     run.clean()
 

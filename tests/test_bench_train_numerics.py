@@ -153,6 +153,19 @@ def test_nesterov_agc_clips_unit_by_unit_except_the_heads_kernel():
     assert_close(run_ours("nesterov_agc", ratio), run_numpy(direction), 1e-5)
 
 
+def test_rmsprop_divides_by_the_root_of_a_mean_square_that_starts_at_one():
+    square, buffer = (jax.tree.map(lambda p, v=v: np.full_like(p, v), PARAMS) for v in (1.0, 0.0))
+
+    def direction(grads, _):
+        nonlocal square, buffer
+        grads = clipped(grads, CLIP)
+        square = jax.tree.map(lambda s, g: 0.9 * s + 0.1 * g**2, square, grads)
+        buffer = jax.tree.map(lambda b, g, s: 0.9 * b + g / np.sqrt(s + 1e-3), buffer, grads, square)
+        return buffer
+
+    assert_close(run_ours("rmsprop", CLIP), run_numpy(direction), 1e-5)
+
+
 def test_weight_decay_touches_kernels_of_real_models_and_nothing_else():
     from bench import models
 

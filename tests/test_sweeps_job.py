@@ -9,6 +9,7 @@ import pytest
 from made import SWEEP, WHOLE, end, python
 
 from bench.errors import UserError
+from bench.points import Execution
 from bench.records.atomic import read_json, write_json
 from sweeps.job import Job, finish
 from sweeps.layout import Workdir
@@ -90,13 +91,14 @@ def test_two_who_ask_at_once_do_not_take_each_other_for_a_worker(tmp_path):
 
 @pytest.fixture
 def job(workdir):
-    return jobs_of(SWEEP.points, workdir, 12.5, WHOLE)[2]
+    return jobs_of(SWEEP.points, workdir, 12.5, WHOLE, Execution(scan=True))[2]
 
 
 def test_a_job_reads_back_equal(job):
     job.write()
     read = Job.read(job.folder)
     assert (read.configs, read.checkpoint_seconds, read.id) == (job.configs, 12.5, job.id)
+    assert read.execution == Execution(remat=False, scan=True, fsdp=False)
     assert read.workdir.path == job.workdir.path
     assert job.folder == job.workdir.path / "jobs" / job.id
     assert re.fullmatch(r"transfer-[0-9a-f]{12}", job.id)

@@ -18,12 +18,12 @@ from bench.train.program import Programs
 class _Deterministic(Programs):
     """Trains without noise of any kind, as if the model had no dropout."""
 
-    def _loss(self, params: Any, images: Any, labels: Any, classes: Any, lam: Any, noise: Any) -> jax.Array:
-        noise = None
-        return super()._loss(params, images, labels, classes, lam, noise)
+    def _loss(self, *arguments: Any, **_: Any) -> Any:
+        *others, _noise = arguments
+        return super()._loss(*others, None)  # type: ignore[call-arg]
 
 
-def _threefry(key: jax.Array, site: int, shape: tuple[int, ...], rate: jax.Array) -> jax.Array:
+def _threefry(key: jax.Array, site: int | jax.Array, shape: tuple[int, ...], rate: jax.Array) -> jax.Array:
     own = jax.random.fold_in(jax.random.wrap_key_data(key, impl="threefry2x32"), site)
     return jax.random.bernoulli(own, 1 - rate, shape)
 

@@ -10,7 +10,7 @@ from bench.data.arrays import Split
 from bench.train.program import Programs
 
 
-def accuracy(programs: Programs, params: Any, split: Split, classes: int) -> float:
+def accuracy(programs: Programs, weights: Any, split: Split, classes: int) -> float:
     """Returns the share of right top-1 answers over the whole split, in [0, 1]."""
     size = programs.static.eval_batch
     right = []
@@ -19,5 +19,5 @@ def accuracy(programs: Programs, params: Any, split: Split, classes: int) -> flo
         missing = size - len(labels)
         valid = np.arange(size) < len(labels)
         images = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
-        right.append(programs.evaluate(params, images, np.pad(labels, (0, missing)), valid, np.int32(classes)))
+        right.append(programs.evaluate(weights, images, np.pad(labels, (0, missing)), valid, np.int32(classes)))
     return sum(int(r) for r in right) / len(split)

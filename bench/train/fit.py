@@ -128,8 +128,8 @@ def fit(
         if stop and end < total:
             raise Preempted
     # The last step's loss says nothing of its own update.
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found.state.params)):
-        found.why = f"a parameter was not finite after step {total - 1}"
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found.state.weights)):
+        found.why = f"a weight was not finite after step {total - 1}"
         return found
     _measure(programs, found, data, "test", classes)
     return found
@@ -170,7 +170,7 @@ def _measure(programs: Programs, found: Fitted, data: Dataset, split: str, class
     started = time.perf_counter()
     found.seconds["compile"] += started - compiling
     examples = getattr(data, split)
-    value = accuracy(programs, found.state.params, examples, classes)
+    value = accuracy(programs, found.state.weights, examples, classes)
     found.seconds["eval"] += time.perf_counter() - started
     found.images_evaluated += len(examples)
     found.measurements.append(Measurement(split, "accuracy", len(examples), value, int(found.state.step)))

@@ -70,10 +70,17 @@ def _nesterov_agc(clip: jax.Array) -> optax.GradientTransformation:
     return optax.chain(optax.masked(agc, all_but_head_kernel), optax.trace(decay=0.9, nesterov=True))
 
 
+def _rmsprop(clip: jax.Array) -> optax.GradientTransformation:
+    # EfficientNetV2's recipe: decay 0.9, epsilon 0.001 under the root, mean square from 1 on (TensorFlow's), momentum 0.9.
+    rms = optax.scale_by_rms(decay=0.9, eps=1e-3, initial_scale=1.0, eps_in_sqrt=True)
+    return optax.chain(optax.clip_by_global_norm(clip), rms, optax.trace(decay=0.9))
+
+
 OPTIMIZERS: dict[str, Callable[[jax.Array], optax.GradientTransformation]] = {
     "adam": _adam,
     "momentum": _momentum,
     "nesterov_agc": _nesterov_agc,
+    "rmsprop": _rmsprop,
 }
 
 

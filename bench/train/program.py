@@ -7,6 +7,7 @@ call with another shape fails instead of compiling silently, and `COMPILED` coun
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -21,17 +22,24 @@ from bench.augment import mixup
 from bench.models import Noise
 from bench.train import losses, optimizers
 from bench.train.hyper import Hyper
+from bench.train.placement import Placement
 from bench.train.static import Static
 
-Params = Any
+Tree = Any
 
 
 class State(NamedTuple):
-    """What training carries from step to step: number of steps done int32[], parameters, optimiser state."""
+    """What training carries from step to step: steps done int32[], parameters, running statistics, optimiser state."""
 
     step: jax.Array
-    params: Params
+    params: Tree
+    stats: Tree
     opt: Any
+
+    @property
+    def weights(self) -> Tree:
+        """Returns parameters and statistics as one tree."""
+        return models.merge(self.params, self.stats)
 
 
 class Batches(NamedTuple):
@@ -67,40 +75,57 @@ jax.monitoring.register_event_listener(_count_cache_hits)
 
 
 class Programs:
-    """The compiled programs of one `Static`; `programs` makes and keeps them."""
+    """The compiled programs of one `Static` over some devices; `programs` makes and keeps them, over all devices."""
 
-    def __init__(self, static: Static) -> None:
+    def __init__(self, static: Static, devices: Sequence[jax.Device] | None = None) -> None:
         self.static = static
-        self.model = models.build(static.model, static.classes, static.head_bias)
+        dtype = jnp.dtype(static.dtype)
+        self.model = models.build(static.model, static.classes, static.head_bias, dtype, static.execution)
+        batches = (static.batch_size, static.eval_batch)
+        self.placement = Placement(devices or jax.devices(), batches, static.execution.fsdp)
         self._augmentation = augment.Augmentation.at(static.resolution, flip=static.crop, crop=static.crop)
 
-    def _init(self, seed: jax.Array) -> Params:
+    def _init(self, seed: jax.Array) -> Tree:
         return models.init(self.model, seed, self.static.resolution)
 
     @cached_property
-    def shapes(self) -> Params:
-        """Returns the shapes and dtypes of the parameters."""
+    def shapes(self) -> Tree:
+        """Returns the shapes and dtypes of the weights."""
         return jax.eval_shape(self._init, jnp.uint32(0))
 
     @cached_property
     def init(self) -> Any:
-        """Returns the compiled `uint32 seed -> parameters`."""
+        """Returns the compiled `uint32 seed -> weights`."""
         # It runs once a run: compiling it well would take longer than it ever saves.
-        options = {"xla_backend_optimization_level": 0}
-        return self._compile("initialisation", jax.jit(self._init), (np.uint32(0),), options)
+        options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+        init = jax.jit(self._init, out_shardings=self.placement.tree(self.shapes))
+        return self._compile("initialisation", init, (np.uint32(0),), options)
 
-    def start(self, params: Params) -> State:
-        """Returns the state before the first step, with the given parameters."""
+    def _start(self, weights: Tree) -> State:
         one = jnp.float32(1)
         optimizer = optimizers.build(self.static.optimizer, one, one, one)
-        return State(jnp.int32(0), params, optimizer.init(params))
+        params, stats = models.split(weights)
+        return State(jnp.int32(0), params, stats, optimizer.init(params))
+
+    def start(self, weights: Tree) -> State:
+        """Returns the state before the first step, with the given weights, where the programs expect it."""
+        state = self._start(weights)
+        placed: State = jax.device_put(state, self.placement.tree(state))
+        return placed
 
     def _loss(
-        self, params: Params, images: jax.Array, labels: jax.Array, classes: jax.Array, lam: jax.Array, noise: Noise
-    ) -> jax.Array:
+        self,
+        params: Tree,
+        stats: Tree,
+        images: jax.Array,
+        labels: jax.Array,
+        classes: jax.Array,
+        lam: jax.Array,
+        noise: Noise,
+    ) -> tuple[jax.Array, Tree]:
         targets = jax.nn.one_hot(labels, self.static.classes, dtype=jnp.float32)
-        logits, _ = self.model.apply({"params": params}, mixup.mix(augment.to_float(images), lam), noise)
-        return losses.LOSSES[self.static.loss](losses.mask_logits(logits, classes), mixup.mix(targets, lam))
+        logits, _, stats = models.train(self.model, params, stats, mixup.mix(augment.to_float(images), lam), noise)
+        return losses.LOSSES[self.static.loss](losses.mask_logits(logits, classes), mixup.mix(targets, lam)), stats
 
     def _step(self, state: State, data: Batches, classes: jax.Array, hyper: Hyper) -> tuple[State, jax.Array]:
         key = jax.random.key(hyper.seed)
@@ -109,12 +134,14 @@ class Programs:
             data.images, augmentation, data.epochs, data.examples, hyper.layers, hyper.magnitude, self._augmentation
         )
         noise = Noise(jax.random.key_data(jax.random.fold_in(masks, state.step)), hyper.dropout, hyper.stochastic_depth)
-        loss, grads = jax.value_and_grad(self._loss)(state.params, images, data.labels, classes, data.mixup, noise)
+        (loss, stats), grads = jax.value_and_grad(self._loss, has_aux=True)(
+            state.params, state.stats, images, data.labels, classes, data.mixup, noise
+        )
         lr = optimizers.learning_rate(state.step, hyper.lr, hyper.warmup, hyper.steps)
         optimizer = optimizers.build(self.static.optimizer, lr, hyper.wd, hyper.clip)
         updates, opt = optimizer.update(grads, state.opt, state.params)
         params = jax.tree.map(jnp.add, state.params, updates)
-        return State(state.step + 1, params, opt), loss
+        return State(state.step + 1, params, stats, opt), loss
 
     def _chunk(
         self, state: State, data: Batches, count: jax.Array, classes: jax.Array, hyper: Hyper
@@ -128,10 +155,8 @@ class Programs:
         done: tuple[State, jax.Array] = jax.lax.fori_loop(0, count, body, (state, jnp.zeros(self.static.chunk, jnp.float32)))
         return done
 
-    def _evaluate(
-        self, params: Params, images: jax.Array, labels: jax.Array, valid: jax.Array, classes: jax.Array
-    ) -> jax.Array:
-        logits, _ = self.model.apply({"params": params}, augment.to_float(images))
+    def _evaluate(self, weights: Tree, images: jax.Array, labels: jax.Array, valid: jax.Array, classes: jax.Array) -> jax.Array:
+        logits, _ = models.evaluate(self.model, weights, augment.to_float(images))
         right = losses.mask_logits(logits, classes).argmax(-1).astype(jnp.int32) == labels
         # A parameter that is not finite must not count as a right answer by accident of argmax.
         return jnp.sum(right & valid & jnp.isfinite(logits).all(-1), dtype=jnp.int32)
@@ -141,20 +166,27 @@ class Programs:
         images = np.zeros((s.chunk, s.batch_size, s.resolution, s.resolution, 3), np.uint8)
         numbers = np.zeros((s.chunk, s.batch_size), np.int32)
         data = Batches(images, numbers, numbers, numbers, np.zeros(s.chunk, np.float32))
-        return jax.eval_shape(self.start, self.shapes), data, np.int32(0), np.int32(0), Hyper.cast()
+        return jax.eval_shape(self._start, self.shapes), data, np.int32(0), np.int32(0), Hyper.cast()
 
     @cached_property
     def train(self) -> Any:
         """Returns the compiled `(state, batches, count, classes, hyper) -> (state, losses[chunk])`; `state` is given up."""
-        return self._compile("train step", jax.jit(self._chunk, donate_argnums=0), self._arguments())
+        arguments, place = self._arguments(), self.placement
+        state, rest = place.tree(arguments[0]), place.everywhere
+        data = Batches(*(place.batch(1),) * 4, place.everywhere)
+        step = jax.jit(self._chunk, donate_argnums=0, in_shardings=(state, data, rest, rest, rest), out_shardings=(state, rest))
+        return self._compile("train step", step, arguments)
 
     @cached_property
     def evaluate(self) -> Any:
-        """Returns the compiled `(params, images, labels, valid, classes) -> number of right answers`."""
+        """Returns the compiled `(weights, images, labels, valid, classes) -> number of right answers`."""
         s = self.static
         images = np.zeros((s.eval_batch, s.resolution, s.resolution, 3), np.uint8)
         labels, valid = np.zeros(s.eval_batch, np.int32), np.zeros(s.eval_batch, bool)
-        return self._compile("evaluation", jax.jit(self._evaluate), (self.shapes, images, labels, valid, np.int32(0)))
+        place = self.placement
+        shardings = (place.tree(self.shapes), *(place.batch(0),) * 3, place.everywhere)
+        program = jax.jit(self._evaluate, in_shardings=shardings, out_shardings=place.everywhere)
+        return self._compile("evaluation", program, (self.shapes, images, labels, valid, np.int32(0)))
 
     def _compile(self, what: str, function: Any, arguments: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
         started, hits = time.perf_counter(), _cache_hits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.points import Config, Transfer, Upstream
+from bench.points import Config, Execution, Transfer, Upstream
 
 # Transfer heads are padded to a multiple of this, so that tasks of similar size share one compiled program.
 HEAD_MULTIPLE = 16
@@ -24,6 +24,8 @@ class Static:
       crop: whether training images are Inception-cropped and flipped.
       chunk: steps per dispatch; more amortise the dispatch, fewer react sooner to a signal.
       eval_batch: images per evaluation step.
+      dtype: of the model's computation.
+      execution: how the programs are compiled and placed.
     """
 
     model: str
@@ -36,9 +38,11 @@ class Static:
     crop: bool = False
     chunk: int = 25
     eval_batch: int = 128
+    dtype: str = "float32"
+    execution: Execution = Execution()
 
     @classmethod
-    def of(cls, config: Config) -> Static:
+    def of(cls, config: Config, execution: Execution = Execution()) -> Static:
         """Returns what shapes the programs of a run.
 
         A transfer trains a padded head with SGD and softmax on plainly resized images (the paper's section 3.5, VTAB's
@@ -53,6 +57,8 @@ class Static:
                 batch_size=config.batch_size,
                 optimizer="momentum",
                 loss="softmax",
+                dtype=config.upstream.dtype,
+                execution=execution,
             )
         assert isinstance(config, Upstream)
         return cls(
@@ -64,4 +70,6 @@ class Static:
             optimizer=config.optimizer,
             loss=config.loss,
             crop=config.data.crop,
+            dtype=config.dtype,
+            execution=execution,
         )

@@ -8,13 +8,12 @@ import jax
 import numpy as np
 
 import bench
-from bench import models
+from bench import models, weights
 from bench.cost import forward_flops
 from bench.data import load_upstream
 from bench.data.order import Order
-from bench.points import Upstream
+from bench.points import Execution, Upstream
 from bench.records.record import Record
-from bench.train import weights
 from bench.train.checkpoints import Checkpoints
 from bench.train.fit import Watch, fit
 from bench.train.hyper import Hyper
@@ -31,7 +30,14 @@ def device() -> str:
     return str(jax.devices()[0].device_kind)
 
 
-def run(config: Upstream, folder: Path, attempt: Path, checkpoint_seconds: float, watch: Watch) -> Record:
+def run(
+    config: Upstream,
+    folder: Path,
+    attempt: Path,
+    checkpoint_seconds: float,
+    watch: Watch,
+    execution: Execution = Execution(),
+) -> Record:
     """Trains (or goes on training) an upstream run.
 
     Args:
@@ -40,6 +46,7 @@ def run(config: Upstream, folder: Path, attempt: Path, checkpoint_seconds: float
       attempt: folder of this attempt; the final weights are written here before the record is returned.
       checkpoint_seconds: least time between two checkpoints.
       watch: progress and stop.
+      execution: how programs are compiled and placed.
 
     Raises:
       bench.train.fit.Preempted: `watch.stop` said so.
@@ -48,7 +55,7 @@ def run(config: Upstream, folder: Path, attempt: Path, checkpoint_seconds: float
     order = Order(len(data.train), config.batch_size, config.seed, config.fraction)
     hyper = Hyper.of_upstream(config, config.steps(len(order.members)))
     checkpoints = Checkpoints(folder, attempt, checkpoint_seconds)
-    made = programs(Static.of(config))
+    made = programs(Static.of(config, execution))
     classes = config.data.classes
     found = fit(
         made,
@@ -62,7 +69,7 @@ def run(config: Upstream, folder: Path, attempt: Path, checkpoint_seconds: float
         checkpoints=checkpoints,
         watch=watch,
     )
-    weights.save(attempt / WEIGHTS, found.state.params)
+    weights.save(attempt / WEIGHTS, found.state.weights)
     return Record(
         config=config,
         status=found.status,
