@@ -54,6 +54,35 @@ def sweeps(name: str | None) -> None:
 
 
 @cli.command()
+@click.argument("model", required=False)
+@click.option("--family", help="List the variants of one family only.")
+@click.option("--resolution", type=int, default=224, show_default=True, help="Pixels of the images that layers are shown for.")
+@click.option("--depth", type=int, default=2, show_default=True, help="Levels of layers to show.")
+def models(model: str | None, family: str | None, resolution: int, depth: int) -> None:
+    """List the models with parameters, FLOPs and memory, or show the layers of one."""
+    from sweeps.zoo import layer_lines, model_lines
+
+    for line in model_lines(family) if model is None else layer_lines(model, resolution, depth):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("source")
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="The model that the weights are of; `augreg models` lists them.")
+@click.option("--layout", default="ours", show_default=True, help="Of the target: ours, released (ViT and hybrids) or timm.")
+def convert(source: str, target: Path, model: str, layout: str) -> None:
+    """Convert weights between this project's files, the released .npz and timm's safetensors.
+
+    SOURCE is a path, a gs:// or an https:// address; its layout is found out. TARGET is an .npz or .safetensors file.
+    """
+    from bench.weights import convert as to
+
+    arrays = to(source, target, model, layout)
+    click.echo(f"{target}: {arrays} arrays", err=True)
+
+
+@cli.command()
 @click.argument("name")
 @click.option("--names", is_flag=True, help="Print the name of every run instead of the summary.")
 def plan(name: str, names: bool) -> None:
@@ -71,16 +100,20 @@ def plan(name: str, names: bool) -> None:
 @click.option("--workdir", type=click.Path(path_type=Path), help="Where everything goes; results/NAME by default.")
 @click.option("--workers", type=int, default=0, help="Worker processes at once; one a core by default.")
 @click.option("--checkpoint-seconds", type=float, default=30.0, show_default=True, help="Least time between checkpoints.")
-def run(name: str, workdir: Path | None, workers: int, checkpoint_seconds: float) -> None:
+@click.option("--remat", is_flag=True, help="Recompute activations in the backward pass: less memory, a third more compute.")
+@click.option("--scan", is_flag=True, help="Compile equal blocks once: deep models compile faster.")
+@click.option("--fsdp", is_flag=True, help="Split weights and optimiser state over the devices instead of copying them.")
+def run(name: str, workdir: Path | None, workers: int, checkpoint_seconds: float, remat: bool, scan: bool, fsdp: bool) -> None:
     """Run a sweep, or go on with it, and write its table, figures, recommendation and page.
 
     Safe to stop at any moment (Ctrl-C, kill -9, a lost machine): the same command goes on, and ends in the same table.
     """
+    from bench.points import Execution
     from sweeps.session import run_sweep
 
     if not 0 <= checkpoint_seconds < math.inf:
         raise UserError(f"--checkpoint-seconds is {checkpoint_seconds:g}, but must be at least 0 and finite")
-    run_sweep(name, workdir or Path("results") / name, workers, checkpoint_seconds)
+    run_sweep(name, workdir or Path("results") / name, workers, checkpoint_seconds, Execution(remat, scan, fsdp))
 
 
 @cli.command()

@@ -10,6 +10,7 @@ import pytest
 
 from bench.data import UPSTREAM_LOADERS
 from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Transfer, Upstream, names
+from bench.points.variants import FAMILIES
 from bench.records.schema import COLUMNS
 from sweeps import named
 from sweeps.cli import cli
@@ -124,8 +125,14 @@ def test_the_upstream_sets_are_these():
 
 
 def test_the_models_are_these():
-    expected = [(v.name, v.prefix, v.family, "yes" if v.spec else "known by name only") for v in VARIANTS.values()]
-    assert [tuple(row.values()) for row in table(section("Models"))] == expected
+    expected = [(v.name, v.prefix, v.family, v.source) for v in VARIANTS.values()]
+    listed = section("Models").split("### Modifiers")[0]
+    assert [tuple(row.values()) for row in table(listed)] == [tuple(cell.replace("`", "") for cell in row) for row in expected]
+
+
+def test_the_modifiers_are_these():
+    rows = [(row["modifier"], row["family"]) for row in table(section("Modifiers", "###"))]
+    assert rows == [(m, f.name) for f in FAMILIES.values() for m in f.modifiers]
 
 
 def test_the_levels_are_these():
@@ -160,7 +167,10 @@ def test_the_fields_that_the_name_leaves_out_have_the_default_that_is_said():
     assert (float(rows["fraction"]), int(rows["seed"])) == (run.fraction, run.seed)
     assert rows["clip"] == "1.0; nesterov_agc: the set's"
     assert run.clip == 1.0
-    assert rows["optimizer"] == "adam; NFNet: nesterov_agc"
+    assert rows["optimizer"] == "adam; NFNet: nesterov_agc; EfficientNetV2: rmsprop; ResNet: momentum"
+    usual = {f.name: f.optimizer for f in FAMILIES.values() if f.optimizer != "adam"}
+    assert usual == {"nfnet": "nesterov_agc", "efficientnetv2": "rmsprop", "resnet": "momentum"}
+    assert rows["dtype"] == run.dtype
     nfnet = names.parse(UPSTREAM_RUN.replace("B_16", "NFNet_F0"))
     assert (run.optimizer, nfnet.optimizer, nfnet.clip) == ("adam", "nesterov_agc", UPSTREAM["i21k"].agc)
     rows = {row["field"]: row["default"] for row in table(section("Fields of a transfer"))}

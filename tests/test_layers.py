@@ -13,7 +13,7 @@ import vtab
 
 ROOTS = {package.__name__: Path(package.__file__).parent for package in (bench, vtab, sweeps)}
 HEAVY = {"jax", "flax", "optax", "orbax", "tensorflow"}
-COMPUTE = {"bench.models", "bench.augment", "bench.data", "bench.train"}
+COMPUTE = {"bench.models", "bench.weights", "bench.augment", "bench.data", "bench.train"}
 
 
 def name_of(root, path):
@@ -73,10 +73,13 @@ def test_the_walk_sees_the_source():
             {*HEAVY, *COMPUTE, "bench.select", "bench.report", "matplotlib"},
         ),
         ({"bench.models", "bench.augment", "bench.data"}, {"bench.train", "bench.select", "bench.report", "bench.records"}),
+        ({"bench.models", "bench.augment", "bench.data"}, {"bench.weights"}),
+        ({"bench.weights"}, {"bench.train", "bench.augment", "bench.data", "bench.select", "bench.report"}),
         ({"bench.select", "bench.report"}, {*COMPUTE, *HEAVY}),
         ({"bench.select"}, {"bench.report", "matplotlib"}),
         ({"bench.train"}, {"bench.select", "bench.report"}),
-        ({"bench", "vtab", "sweeps"}, {"tensorflow", "torch"}),
+        ({"bench", "vtab", "sweeps"}, {"tensorflow", "timm"}),
+        ({"bench.points", "bench.models", "bench.weights", "bench.train", "vtab", "sweeps"}, {"torch"}),
     ],
 )
 def test_imports_point_one_way(importers, forbidden):

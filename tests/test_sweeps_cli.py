@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from made import commit
 
+from bench.points import Execution
 from bench.records.schema import COLUMNS
 from bench.records.table import read_table
 from sweeps import cli, session
@@ -15,7 +16,7 @@ from sweeps.executors.local import Local
 from sweeps.layout import Workdir
 from sweeps.named import find
 
-COMMANDS = ("heatmap", "plan", "recommend", "report", "run", "select", "status", "sweeps", "table")
+COMMANDS = ("convert", "heatmap", "models", "plan", "recommend", "report", "run", "select", "status", "sweeps", "table")
 
 
 @pytest.fixture
@@ -143,6 +144,13 @@ def one_line(result, *parts):
         (["status", "."], "holds no sweep: it is made by `augreg run NAME --workdir"),
         (["status", "nowhere"], "nowhere holds no sweep"),
         (["table", ".", "-o", "t.csv"], "holds no sweep"),
+        (["models", "Ti16"], "unknown model 'Ti16': did you mean 'Ti/16'?"),
+        (["models", "--family", "vitt"], "unknown family 'vitt'; did you mean 'vit'? valid: vit, hybrid, resnet, nfnet"),
+        (["models", "Ti/16", "--depth", "0"], "--resolution and --depth must be at least 1, not 224 and 0"),
+        (["models", "Ti/16", "--resolution", "8"], "Ti/16 cannot take images of 8 px"),
+        (["convert", "nothing.npz", "t.npz", "--model", "Ti/16"], "nothing.npz: no such"),
+        (["convert", "nothing.npz", "t.txt", "--model", "Ti/16"], "t.txt: a file of weights ends in .npz or .safetensors"),
+        (["convert", "nothing.npz", "t.npz"], "Missing option '--model'"),
     ],
 )
 def test_bad_arguments_are_one_line_and_leave_nothing(augreg, arguments, part, tmp_path, monkeypatch):
@@ -350,8 +358,10 @@ def test_run_goes_to_results_by_default(augreg, tmp_path, monkeypatch):
     monkeypatch.setattr(session, "run_sweep", lambda *a: seen.append(a))
     monkeypatch.chdir(tmp_path)
     assert augreg("run", "smoke", "--workers", "3", "--checkpoint-seconds", "0") == (0, "", "")
-    [(name, path, workers, seconds)] = seen
-    assert (name, str(path), workers, seconds) == ("smoke", "results/smoke", 3, 0.0)
+    assert augreg("run", "smoke", "--remat", "--fsdp") == (0, "", "")
+    (name, path, *settings), (_, _, *others) = seen
+    assert (name, str(path), *settings) == ("smoke", "results/smoke", 3, 0.0, Execution())
+    assert others == [0, 30.0, Execution(remat=True, scan=False, fsdp=True)]
 
 
 def test_ctrl_c_is_one_line_and_130(augreg, monkeypatch):
@@ -382,3 +392,47 @@ except SystemExit as left:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stderr == "0\n"
     assert done.stdout
+
+
+# Models
+
+
+def test_models_are_listed_with_figures(augreg):
+    code, out, err = augreg("models", "--family", "hybrid")
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: line.split() for line in out.split("\n\n")[0].splitlines()}
+    # 36,431,912 parameters: vision_transformer's models_test.py; three more of them for gradients and Adam (one in bfloat16).
+    assert rows["R26+S/32"][1:8] == ["hybrid", "36,431,912", "3.46", "146", "MB", "510", "MB"]
+    assert rows["R26+S/32"][8:] == ["How", "to", "train", "your", "ViT?,", "Table", "2"]
+    assert set(rows) == {"model", "R-mu", "R+Ti/16", "R26+S/32", "R50+L/32"}
+    assert "Modifiers of hybrid, as in R50+L/32:gap: gap, map, sincos, rep" in out
+
+
+def test_a_models_layers_are_shown(augreg):
+    code, out, err = augreg("models", "Ti/16:gap", "--resolution", "32", "--depth", "2")
+    assert (code, err) == (0, "")
+    assert out.startswith("Ti/16:gap (vit; ")
+    rows = [line.rsplit(maxsplit=4) for line in out.split("\n\n")[1].splitlines()[1:]]
+    # Four patches of 16 x 16 x 3, no class token; 12 blocks of 444,864, a final norm of 384, positions.
+    assert rows[0] == ["embedding", "4", "x", "192", "147,648"]
+    assert rows[1] == ["Transformer", "4", "x", "192", f"{12 * 444_864 + 384 + 4 * 192:,}"]
+    assert rows[3] == ["  encoderblock_0", "4", "x", "192", "444,864"]
+    assert out.splitlines()[-1].split() == ["head", "1000", "193,000"]
+    assert len(rows) == 2 + 1 + 12 + 1 + 1
+
+
+def test_weights_are_converted_there_and_back(augreg, tmp_path):
+    import numpy as np
+
+    from bench import models, weights
+
+    trained = models.init(models.build("ViT-mu", 10), 0, 28)
+    weights.save(tmp_path / "a.npz", trained)
+    for source, target, layout in (("a.npz", "b.safetensors", "timm"), ("b.safetensors", "c.npz", "released")):
+        code, out, err = augreg("convert", tmp_path / source, tmp_path / target, "--model", "ViT-mu", "--layout", layout)
+        assert (code, out) == (0, "")
+        assert err.startswith(f"{tmp_path / target}: ")
+    with np.load(tmp_path / "a.npz") as before, np.load(tmp_path / "c.npz") as after:
+        assert set(before) == set(after)
+        for name in before:
+            np.testing.assert_array_equal(before[name], after[name])
