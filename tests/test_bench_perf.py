@@ -1,6 +1,7 @@
 """Speed figures: the arithmetic on a fake clock, the runner's files and refusals."""
 
 import csv
+import dataclasses
 import itertools
 import json
 import math
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from bench import cost
 from bench.errors import UserError
-from bench.perf import compile, figure, runner, setting, timing
+from bench.perf import compile, figure, pytorch, runner, setting, timing
 
 
 class Clock:
@@ -120,3 +121,56 @@ def test_unknown_benchmark_is_refused_before_anything_runs(monkeypatch):
 def test_unknown_suffix_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"\.json or \.csv"):
         runner.save([], tmp_path / "figures.txt")
+
+
+def fails(quick):
+    """Fails."""
+    raise UserError(f"not here, quick={quick}")
+
+
+def test_a_benchmark_that_cannot_run_is_skipped_with_a_line(monkeypatch, capsys):
+    monkeypatch.setattr(runner, "BENCHMARKS", {"fails": fails})
+    assert runner.run([], True, Console()) == []
+    assert "fails: skipped; not here" in capsys.readouterr().out
+
+
+def test_a_benchmark_that_cannot_run_is_refused_when_it_is_named(monkeypatch):
+    monkeypatch.setattr(runner, "BENCHMARKS", {"fails": fails})
+    with pytest.raises(UserError, match="not here"):
+        runner.run(["fails"], True, Console(quiet=True))
+
+
+def test_without_pytorch_its_benchmark_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(UserError, match="needs torch and timm"):
+        pytorch.run(True)
+
+
+@pytest.fixture
+def pair():
+    try:
+        pytorch.libraries()
+    except UserError as error:
+        pytest.skip(str(error))
+    (found,) = pytorch.QUICK
+    return dataclasses.replace(found, case=dataclasses.replace(found.case, chunk=1))
+
+
+def test_pytorch_takes_steps_of_the_same_model(pair):
+    run = pytorch.dispatch(pair)
+    first, *later = [run() for _ in range(8)]
+    assert min(later) < first
+
+
+def test_another_model_is_no_comparison(pair):
+    with pytest.raises(ValueError, match="parameters"):
+        pytorch.dispatch(dataclasses.replace(pair, options={**pair.options, "depth": 3}))
+
+
+def test_the_comparison_ends_in_a_ratio_with_a_target(pair, monkeypatch):
+    monkeypatch.setattr(pytorch, "QUICK", (pair,))
+    *times, ratio = pytorch.run(True)
+    assert [found.unit for found in times] == ["ms/step", "ms/step"]
+    assert ratio.what == "ViT-mu, 28 px, batch 64, 1 device(s)"
+    assert (ratio.unit, ratio.target) == ("x", "1 or less")
+    assert ratio.value.median > 0

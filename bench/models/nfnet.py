@@ -32,17 +32,21 @@ def _act(x: jax.Array) -> jax.Array:
 @jax.jit
 def _standardise(kernel: jax.Array, gain: jax.Array) -> jax.Array:
     """Returns kernel[kh, kw, I, O] with mean 0 and standard deviation `gain[O] / sqrt(fan-in)` over all but its outputs."""
-    mean = kernel.mean((0, 1, 2), keepdims=True)
-    variance = kernel.var((0, 1, 2), keepdims=True)
     fan_in = int(np.prod(kernel.shape[:3]))
-    return (kernel - mean) * gain.reshape(1, 1, 1, -1) * jax.lax.rsqrt(jnp.maximum(variance * fan_in, _WS_FLOOR))
+    # As a matrix: on CPU, sums over one leading axis are ten times faster than over three.
+    weights = kernel.reshape(fan_in, -1)
+    weights = weights - weights.mean(0, keepdims=True)
+    variance = jnp.square(weights).mean(0, keepdims=True)
+    scale = gain.reshape(1, -1) * jax.lax.rsqrt(jnp.maximum(variance * fan_in, _WS_FLOOR))
+    return (weights * scale).reshape(kernel.shape)
 
 
 def _halve(x: jax.Array) -> jax.Array:
     """Returns the means of 2x2 windows at stride 2; a window over the border averages only the pixels inside."""
     batch, height, width, channels = x.shape
-    # Repeating the border pixel leaves the mean of the inside pixels unchanged.
-    x = jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    if height % 2 or width % 2:
+        # Repeating the border pixel leaves the mean of the inside pixels unchanged.
+        x = jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return x.reshape(batch, -(-height // 2), 2, -(-width // 2), 2, channels).mean((2, 4))
 
 

@@ -75,7 +75,8 @@ def dropout(x: jax.Array, noise: Noise | None, site: int | jax.Array) -> jax.Arr
         scale = (np.float32(1) / (np.float32(1) - rate)).astype(x.dtype)
         return x * jnp.where(keep_mask(key, site, x.shape, rate), scale, jnp.zeros_like(scale))
 
-    result: jax.Array = jax.lax.cond(rate > 0, drop, lambda x: x, x)
+    # The backward pass draws the mask again: kept, it would be written and read at rate 0 too.
+    result: jax.Array = jax.lax.cond(rate > 0, jax.checkpoint(drop, prevent_cse=False), lambda x: x, x)
     return result
 
 

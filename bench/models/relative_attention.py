@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench.models.precision import wide
+from bench.models.attention import attend
 
 # Google's MaxViT code: every kernel and every bias table.
 INIT = nn.initializers.normal(0.02)
@@ -70,11 +70,8 @@ class RelativeAttention(nn.Module):
         dense = partial(nn.Dense, dtype=self.dtype, kernel_init=INIT)
         qkv = dense(3 * self.width, name="qkv")(x.reshape(-1, channels))
         qkv = qkv.reshape(batch, height * width, heads, 3, self.head_size)
-        query, key, value = (qkv[:, :, :, i] for i in range(3))
-        query = query * self.head_size**-0.5
-        scores = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=wide(qkv.dtype))
         table = self.param("relative_bias", INIT, (heads, 2 * height - 1, 2 * width - 1), jnp.float32)
-        probabilities = nn.softmax(scores + jnp.expand_dims(bias_matrix(table), 0)).astype(qkv.dtype)
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", probabilities, value).reshape(-1, self.width)
-        mixed = dense(self.width, name="out")(mixed)
+        bias = jnp.expand_dims(bias_matrix(table), 0)
+        mixed = attend(qkv[:, :, :, 0], qkv[:, :, :, 1], qkv[:, :, :, 2], bias)
+        mixed = dense(self.width, name="out")(mixed.reshape(-1, self.width))
         return mixed.reshape(batch, height, width, self.width)

@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bench.models.attention import attend
 from bench.models.blocks import Block, run
 from bench.models.conv import conv2d
 from bench.models.noise import Noise, dropout, stochastic_depth
 from bench.models.norm import LayerNorm
 from bench.models.position import POSITIONS
-from bench.models.precision import wide
 from bench.points.execution import Execution
 from bench.points.variants.vit import ViTSpec
 
@@ -61,11 +61,9 @@ class Attention(nn.Module):
         weights = [_Weights((width,), (self.heads, size), name=n)() for n in ("query", "key", "value")]
         kernel = jnp.concatenate([k.reshape(width, width) for k, _ in weights], axis=1).astype(self.dtype)
         bias = jnp.concatenate([b.reshape(1, width) for _, b in weights], axis=1).astype(self.dtype)
-        qkv = (_rows(x) @ kernel + bias).reshape(batch, tokens, 3, self.heads, size)
-        query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
-        scores = jnp.einsum("bqhd,bkhd->bhqk", query * size**-0.5, key, preferred_element_type=wide(self.dtype))
-        attention = jax.nn.softmax(scores, axis=-1).astype(self.dtype)
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", attention, value).reshape(-1, width)
+        # Split, because the gradient of a split is a concatenation, and that of three slices a sum of padded arrays.
+        parts = jnp.split(_rows(x) @ kernel + bias, 3, axis=1)
+        mixed = attend(*(part.reshape(batch, tokens, self.heads, size) for part in parts)).reshape(-1, width)
         kernel, bias = _Weights((self.heads, size), (width,), name="out")()
         mixed = mixed @ kernel.reshape(width, width).astype(self.dtype) + bias.reshape(1, width).astype(self.dtype)
         return mixed.reshape(x.shape)
@@ -171,12 +169,11 @@ class ProbeAttention(nn.Module):
         flat = [_Weights((width,), (self.heads, size), name=n)() for n in ("query", "key", "value")]
         kernels = [k.reshape(width, width).astype(self.dtype) for k, _ in flat]
         biases = [b.reshape(1, width).astype(self.dtype) for _, b in flat]
-        query = (_rows(probe) @ kernels[0] + biases[0]).reshape(self.heads, size)
+        query = (_rows(probe) @ kernels[0] + biases[0]).reshape(1, 1, self.heads, size)
         both = _rows(x) @ jnp.concatenate(kernels[1:], axis=1) + jnp.concatenate(biases[1:], axis=1)
         both = both.reshape(batch, tokens, 2, self.heads, size)
-        scores = jnp.einsum("hd,bkhd->bhk", query * size**-0.5, both[:, :, 0], preferred_element_type=wide(self.dtype))
-        attention = jax.nn.softmax(scores, axis=-1).astype(self.dtype)
-        mixed = jnp.einsum("bhk,bkhd->bhd", attention, both[:, :, 1]).reshape(batch, width)
+        query = jnp.broadcast_to(query, (batch, 1, self.heads, size))
+        mixed = attend(query, both[:, :, 0], both[:, :, 1]).reshape(batch, width)
         kernel, bias = _Weights((self.heads, size), (width,), name="out")()
         mixed = mixed @ kernel.reshape(width, width).astype(self.dtype) + bias.reshape(1, width).astype(self.dtype)
         return mixed.reshape(batch, 1, width)

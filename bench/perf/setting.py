@@ -46,6 +46,7 @@ class Case:
 VIT_MU = Case("ViT-mu", "adam", 28, 64, 25)
 NFNET_MU = Case("NFNet-mu", "nesterov_agc", 28, 64, 25)
 TI16 = Case("Ti/16", "adam", 224, 8, 2)
+NFNET_F0 = Case("NFNet-F0", "nesterov_agc", 192, 4, 2)
 
 
 def hyper(**changes: float) -> Hyper:
