@@ -30,7 +30,8 @@ _SITES_PER_BLOCK = 2
 def _halve(x: jax.Array) -> jax.Array:
     """Returns the maxima of 2x2 windows at stride 2 of x[B, H, W, C]; a window over the border sees only the pixels inside."""
     batch, height, width, channels = x.shape
-    x = jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    if height % 2 or width % 2:
+        x = jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return x.reshape(batch, -(-height // 2), 2, -(-width // 2), 2, channels).max((2, 4))
 
 

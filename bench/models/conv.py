@@ -38,19 +38,42 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int = 1, groups: int = 1, pa
 
 
 def _products(x: jax.Array, kernel: jax.Array, stride: int, groups: int, pads: Sequence[tuple[int, int]]) -> jax.Array:
-    """Returns the convolution as one matrix product per group, of all shifted windows with the flattened kernel."""
-    kh, kw, depth, _ = kernel.shape
-    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    height, width = ((size - k) // stride + 1 for size, k in zip(x.shape[1:3], (kh, kw), strict=True))
-    outputs = []
-    for group, weights in enumerate(jnp.split(kernel, groups, axis=-1)):
-        part = x[..., group * depth : (group + 1) * depth]
-        # Columns, then rows: kw + kh shifted copies, and as many sums in the backward pass, in place of kw * kh.
-        part = jnp.concatenate([part[:, :, j : j + stride * (width - 1) + 1 : stride] for j in range(kw)], axis=-1)
-        part = jnp.concatenate([part[:, i : i + stride * (height - 1) + 1 : stride] for i in range(kh)], axis=-1)
-        # As matrices: their products' weight gradients are fast too.
-        outputs.append(part.reshape(-1, kh * kw * depth) @ weights.reshape(kh * kw * depth, -1))
-    return jnp.concatenate(outputs, axis=-1).reshape(x.shape[0], height, width, -1)
+    """Returns the convolution as one matrix product per group, of shifted pixels with a kernel flattened alike."""
+    depth = kernel.shape[2]
+    product = _rows if stride == 1 else _windows
+    parts = enumerate(jnp.split(kernel, groups, axis=-1))
+    return jnp.concatenate(
+        [product(x[..., i * depth : (i + 1) * depth], weights, stride, pads) for i, weights in parts], axis=-1
+    )
+
+
+def _columns(x: jax.Array, kw: int, stride: int) -> jax.Array:
+    """Returns x[B, H, W, I] as [B, H, W', kw * I]: the pixels of each window's row beside each other."""
+    width = (x.shape[2] - kw) // stride + 1
+    return jnp.concatenate([x[:, :, j : j + stride * (width - 1) + 1 : stride] for j in range(kw)], axis=-1)
+
+
+def _windows(x: jax.Array, kernel: jax.Array, stride: int, pads: Sequence[tuple[int, int]]) -> jax.Array:
+    """Returns products of whole windows. Columns, then rows: kw + kh shifted copies in place of kw * kh."""
+    kh, kw, depth, outputs = kernel.shape
+    x = _columns(jnp.pad(x, ((0, 0), *pads, (0, 0))), kw, stride)
+    height = (x.shape[1] - kh) // stride + 1
+    x = jnp.concatenate([x[:, i : i + stride * (height - 1) + 1 : stride] for i in range(kh)], axis=-1)
+    # As matrices: their products' weight gradients are fast too.
+    return (x.reshape(-1, kh * kw * depth) @ kernel.reshape(-1, outputs)).reshape(*x.shape[:3], outputs)
+
+
+def _rows(x: jax.Array, kernel: jax.Array, stride: int, pads: Sequence[tuple[int, int]]) -> jax.Array:
+    """Returns the sum over a kernel's rows of products, shifted against each other: a third of the copies of `_windows`."""
+    kh, kw, depth, outputs = kernel.shape
+    (top, bottom), columns = pads
+    x = _columns(jnp.pad(x, ((0, 0), (0, 0), columns, (0, 0))), kw, stride)
+    weights = kernel.transpose(1, 2, 0, 3).reshape(kw * depth, kh * outputs)
+    products = (x.reshape(-1, kw * depth) @ weights).reshape(*x.shape[:3], kh, outputs)
+    none, zero = (0, 0, 0), jnp.zeros((), x.dtype)
+    shifts = [(none, (top - i, bottom + i + 1 - kh, 0), none, none) for i in range(kh)]
+    first, *others = (jax.lax.pad(products[:, :, :, i], zero, shift) for i, shift in enumerate(shifts))
+    return sum(others, first)
 
 
 def _depthwise(x: jax.Array, kernel: jax.Array, stride: int, pads: Sequence[tuple[int, int]]) -> jax.Array:
