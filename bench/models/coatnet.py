@@ -17,6 +17,7 @@ from bench.models.blocks import Block, run
 from bench.models.conv import conv2d
 from bench.models.noise import Noise, dropout, stochastic_depth
 from bench.models.norm import BatchNorm, LayerNorm
+from bench.models.pool import halve
 from bench.models.relative_attention import INIT, RelativeAttention
 from bench.points.execution import Execution
 from bench.points.variants.coatnet import CoAtNetSpec
@@ -25,14 +26,6 @@ from bench.points.variants.coatnet import CoAtNetSpec
 _BatchNorm = partial(BatchNorm, momentum=0.99, epsilon=1e-3)
 _LayerNorm = partial(LayerNorm, epsilon=1e-5)
 _SITES_PER_BLOCK = 2
-
-
-def _halve(x: jax.Array) -> jax.Array:
-    """Returns the maxima of 2x2 windows at stride 2 of x[B, H, W, C]; a window over the border sees only the pixels inside."""
-    batch, height, width, channels = x.shape
-    if height % 2 or width % 2:
-        x = jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return x.reshape(batch, -(-height // 2), 2, -(-width // 2), 2, channels).max((2, 4))
 
 
 class Conv(nn.Module):
@@ -94,7 +87,7 @@ class MBConv(nn.Module):
         y = y * SqueezeExcite(int(self.width * self.spec.se_ratio), self.dtype, name="squeeze_excite")(y)
         y = conv(self.width, name="shrink")(y)
         if self.stride > 1 or x.shape[-1] != self.width:
-            x = conv(self.width, name="shortcut")(_halve(x) if self.stride > 1 else x)
+            x = conv(self.width, name="shortcut")(halve(x, jnp.max) if self.stride > 1 else x)
         return x + stochastic_depth(y, noise, site, fraction, rescale=True)
 
 
@@ -112,7 +105,7 @@ class TransformerBlock(nn.Module):
         drop = partial(stochastic_depth, noise=noise, fraction=fraction, rescale=True)
         dense = partial(nn.Dense, dtype=self.dtype, kernel_init=INIT)
         y = _LayerNorm(self.dtype, name="attention_norm")(x)
-        x, y, entry = (_halve(x), _halve(y), True) if self.stride > 1 else (x, y, x.shape[-1] != self.width)
+        x, y, entry = (halve(x, jnp.max), halve(y, jnp.max), True) if self.stride > 1 else (x, y, x.shape[-1] != self.width)
         if entry:
             x = dense(self.width, name="shortcut")(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:3], self.width)
         y = RelativeAttention(self.width, self.spec.head_size, self.dtype, name="attention")(y)

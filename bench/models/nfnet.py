@@ -13,6 +13,7 @@ import numpy as np
 from bench.models.blocks import Block, run
 from bench.models.conv import conv2d
 from bench.models.noise import Noise, dropout, stochastic_depth
+from bench.models.pool import halve
 from bench.points.execution import Execution
 from bench.points.variants.nfnet import NFNetSpec
 
@@ -39,15 +40,6 @@ def _standardise(kernel: jax.Array, gain: jax.Array) -> jax.Array:
     variance = jnp.square(weights).mean(0, keepdims=True)
     scale = gain.reshape(1, -1) * jax.lax.rsqrt(jnp.maximum(variance * fan_in, _WS_FLOOR))
     return (weights * scale).reshape(kernel.shape)
-
-
-def _halve(x: jax.Array) -> jax.Array:
-    """Returns the means of 2x2 windows at stride 2; a window over the border averages only the pixels inside."""
-    batch, height, width, channels = x.shape
-    if height % 2 or width % 2:
-        # Repeating the border pixel leaves the mean of the inside pixels unchanged.
-        x = jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return x.reshape(batch, -(-height // 2), 2, -(-width // 2), 2, channels).mean((2, 4))
 
 
 class WSConv(nn.Module):
@@ -118,7 +110,7 @@ class NFBlock(nn.Module):
         out = _act(x) * jnp.asarray(beta, self.dtype)
         shortcut = x
         if self.stride > 1 or x.shape[-1] != self.channels:
-            pooled = _halve(out) if self.stride > 1 else out
+            pooled = halve(out, jnp.mean) if self.stride > 1 else out
             shortcut = WSConv(self.channels, dtype=self.dtype, name="conv_shortcut")(pooled)
         out = WSConv(self.middle, dtype=self.dtype, name="conv0")(out)
         out = WSConv(self.middle, 3, self.stride, groups, self.dtype, name="conv1")(_act(out))
