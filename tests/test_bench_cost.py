@@ -122,11 +122,11 @@ def test_closed_form_is_every_product_of_the_built_model(name, resolution, class
 
 
 @pytest.mark.parametrize(
-    ("name", "resolution", "share"), [("ViT-mu", 28, 0.95), ("NFNet-mu", 28, 0.92), ("R-mu", 28, 0.94), ("ResNet-mu", 28, 0.95)]
+    ("name", "resolution", "share"), [("ViT-mu", 28, 0.95), ("NFNet-mu", 28, 0.92), ("R-mu", 28, 0.93), ("ResNet-mu", 28, 0.94)]
 )
 def test_what_is_left_out_is_a_few_percent_of_the_compilers_count(name, resolution, share):
-    # Left out: normalisation, activations, softmax, additions, pooling, and what is done once a batch, whatever its size
-    # (weight standardisation). The compiler's count of one image more is therefore larger.
+    # Left out: normalisation, activations, softmax, pooling, additions (on CPU also those of a convolution's rows), and what is
+    # done once a batch, whatever its size (weight standardisation). The compiler's count of one image more is therefore larger.
     model, params = shapes(name, resolution, 10)
 
     def flops(batch):

@@ -113,6 +113,8 @@ def layers(name: str, resolution: int, depth: int) -> tuple[list[Layer], int]:
         for path in executed
         if hasattr(output := seen[path][0], "shape")  # some give several things; their parts are listed
     }
+    if gone := [path for path, output in outputs.items() if 0 in output.shape]:
+        raise UserError(f"{name} cannot take images of {resolution} px: nothing is left of one after layer {gone[0]!r}")
     first: dict[str, int] = {}
     for i, path in enumerate(outputs):
         parts = path.split("/")
