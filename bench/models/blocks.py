@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bench.models.noise import Noise
-from bench.points.execution import Execution as Execution
+from bench.points.execution import Execution
 
 STATS = "batch_stats"
 
@@ -53,10 +53,7 @@ def run(parent: nn.Module, blocks: Sequence[Block], x: jax.Array, noise: Noise |
 
 
 def _keeps_shape(block: Block, variables: Any, x: jax.Array, noise: Noise | None) -> bool:
-    def once(variables: Any, x: jax.Array, noise: Noise | None) -> Any:
-        return _apply(block.module, variables, x, noise, block.varying)
-
-    y, _ = jax.eval_shape(once, variables, x, noise)
+    y, _ = jax.eval_shape(lambda v, x, n: _alone(block, v, x, n, remat=False), variables, x, noise)
     return bool((y.shape, y.dtype) == (x.shape, x.dtype))
 
 
