@@ -1,5 +1,8 @@
 """One compiled program augments every level, and an example's augmentation depends on its own key alone."""
 
+import math
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +11,8 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.augment import batch, ops
-from bench.augment.batch import Augmentation, augment_batch
+from bench.augment import batch, levels, mixing, ops
+from bench.augment.batch import Augmentation, augment_and_mix, augment_batch
 from bench.augment.randaugment import randaugment, scaled
 
 BATCH, HEIGHT, WIDTH = 8, 16, 24
@@ -92,15 +95,60 @@ def test_flip_and_crop_are_applied_without_layers(flip, crop):
         assert not np.any(mirrored | kept)
 
 
-def test_the_whole_batch_at_once_gives_the_same_as_one_image_at_a_time():
+def test_the_form_makes_no_difference():
     images, keys = jnp.asarray(_images()), jax.random.split(KEY, BATCH)
 
-    def one(image, key):
-        return randaugment(image, key, jnp.int32(2), jnp.float32(15), translate=7, cutout=5)
+    def one(image, key, form=ops.apply):
+        return randaugment(image, key, jnp.int32(2), jnp.float32(15), translate=7, cutout=5, form=form)
 
     mapped = jax.jit(lambda images, keys: jax.lax.map(lambda pair: one(*pair), (images, keys)))(images, keys)
-    together = np.asarray(jax.jit(jax.vmap(one))(images, keys)).astype(int)
-    assert np.mean(np.any(together != np.asarray(mapped), axis=3)) < 0.01
+    together = jax.jit(jax.vmap(lambda image, key: one(image, key, ops.apply_fused)))(images, keys)
+    np.testing.assert_array_equal(mapped, together)
+
+
+def test_a_set_of_operations_is_drawn_from_and_nothing_else():
+    images = np.broadcast_to(_images()[0], (BATCH, HEIGHT, WIDTH, 3))
+    static = Augmentation(flip=False, crop=False, ops=("Invert", "SolarizeAdd"))
+    out = _run(images, range(BATCH), range(BATCH), 1, 0, static)
+    inverted, kept = (np.all(out == version, axis=(1, 2, 3)) for version in (255 - images, images))
+    # SolarizeAdd adds nothing at magnitude 0.
+    assert np.all(inverted ^ kept)
+    assert 0 < inverted.sum() < BATCH
+
+
+ORDERS = {first: Augmentation(flip=True, crop=True, ops=("Solarize",), fixed=True, mix_first=first) for first in (True, False)}
+_augment_and_mix = jax.jit(augment_and_mix, static_argnames="static")
+
+
+def _mixed(first, own, images):
+    """At magnitude 5 the fixed Solarize has threshold 128; `own` is every image's own weight."""
+    ids, mixed = jnp.arange(BATCH, dtype=jnp.int32), mixing.Mixing(np.full(2, own, np.float32), np.zeros((2, 4), np.int32))
+    settings = jnp.int32(1), jnp.float32(5), jax.tree.map(jnp.asarray, mixed)
+    return _augment_and_mix(jnp.asarray(images), jax.nn.one_hot(ids, BATCH), KEY, ids, ids, *settings, static=ORDERS[first])
+
+
+def test_without_mixing_the_order_makes_no_difference():
+    alone = _run(_images(), range(BATCH), range(BATCH), 1, 5, ORDERS[True])
+    for first in ORDERS:
+        images, targets = _mixed(first, 1.0, _images())
+        np.testing.assert_array_equal(images, batch.to_float(jnp.asarray(alone)))
+        np.testing.assert_array_equal(targets, np.eye(BATCH))
+
+
+# Solarize makes 0 of 0 and 55 of 200, and leaves their mean of 100.
+@pytest.mark.parametrize(("first", "grey"), [(True, 100), (False, 27.5)])
+def test_mixing_comes_before_or_after_randaugment(first, grey):
+    images = np.zeros((BATCH, HEIGHT, WIDTH, 3), np.uint8)
+    images[::2] = 200
+    out, targets = _mixed(first, 0.5, images)
+    np.testing.assert_allclose(out, (grey - 127.5) / 127.5, atol=1e-6)
+    np.testing.assert_array_equal(targets, (np.eye(BATCH) + np.roll(np.eye(BATCH), 1, axis=0)) / 2)
+
+
+def test_fixed_is_a_choice_of_its_own():
+    # A threshold of 256, which wraps around without it.
+    static = Augmentation(flip=False, crop=False, ops=("Solarize",), fixed=True)
+    np.testing.assert_array_equal(_run(_images(), range(BATCH), range(BATCH), 1, 10, static), _images())
 
 
 def test_lowers_for_accelerators_without_a_loop_over_the_batch():
@@ -114,16 +162,21 @@ def test_lowers_for_accelerators_without_a_loop_over_the_batch():
     traced = jax.jit(augment_batch, static_argnames="static").trace(*shapes, static=PLAIN)
     one_image = f"tensor<1x{HEIGHT}x{WIDTH}x3xui8>"  # What a loop slices out of the batch.
     assert one_image in traced.lower(lowering_platforms=("cpu",)).as_text()
-    assert one_image not in traced.lower(lowering_platforms=("cuda",)).as_text()
+    for platform in ("cuda", "tpu"):
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert one_image not in text
+        # One gather for the warp and one for the look-up table, of all images.
+        shapes = re.findall(r"stablehlo.gather.*-> tensor<([0-9x]+)xui8>", text)
+        assert [math.prod(map(int, shape.split("x"))) for shape in shapes].count(37 * HEIGHT * WIDTH * 3) == 2
 
 
 def _classify(images, results, magnitude):
     """The operation and sign that explain each result; Cutout, whose centre is free, is what nothing else explains."""
-    arguments = ops.arguments(jnp.float32(magnitude), 7, 5)
+    strengths = levels.levels(jnp.float32(magnitude), 7, 5)
 
     def candidates(image):
         def one(index):
-            return ops.apply(image, index % 16, arguments[index % 16], index >= 16, jnp.array([-99, -99], jnp.int32))
+            return ops.apply(image, index % 16, strengths, index >= 16, jnp.array([-99, -99], jnp.int32))
 
         return jax.lax.map(one, jnp.arange(32, dtype=jnp.int32))
 
@@ -163,7 +216,7 @@ def test_pixel_constants_scale_with_the_resolution():
     assert [scaled(40, side) for side in (224, 28, 32, 384)] == [40, 5, 6, 69]
     assert Augmentation.at(224, flip=True, crop=False) == Augmentation(True, False, 100, 40)
     assert Augmentation.at(28, flip=False, crop=True) == Augmentation(False, True, 12, 5)
-    assert Augmentation(True, True) == Augmentation(True, True, 100, 40)
+    assert Augmentation(True, True) == Augmentation(True, True, 100, 40, ops.NAMES, False, False)
 
 
 def test_to_float():

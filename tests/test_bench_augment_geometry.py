@@ -87,3 +87,14 @@ def test_inception_crop_is_keyed():
     outputs = [np.asarray(crop(image, jax.random.key(seed))).tobytes() for seed in (0, 1, 2, 0)]
     assert outputs[0] == outputs[3]
     assert len(set(outputs)) == 3
+
+
+def test_attempts_that_give_no_valid_box_are_repeated():
+    keys = jax.random.split(jax.random.key(6), 2000)
+    _, valid = jax.jit(jax.vmap(lambda key: geometry._attempt(key, 6, 110)))(keys)
+    # An area of 5% is 33, which narrow crops of 6 rows do not have; the whole image is 660.
+    assert 0.2 < 1 - np.mean(valid) < 0.4
+    areas = np.prod(_boxes(6, 110)[:, 2:], axis=1)
+    assert (areas.min(), areas.max()) == (35, 48)
+    # Of 4 rows no width within the aspects covers 5% of 200 columns.
+    np.testing.assert_array_equal(_boxes(4, 200, count=3), [[0, 0, 4, 200]] * 3)

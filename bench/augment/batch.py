@@ -1,14 +1,15 @@
-"""The augmentation of a training batch: Inception crop, horizontal flip, RandAugment, in the reference's order."""
+"""The augmentation of a training batch: Inception crop, horizontal flip, RandAugment and mixing, in the recipe's order."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 import jax
 import jax.numpy as jnp
 
-from bench.augment import geometry
+from bench.augment import geometry, mixing, ops
 from bench.augment.randaugment import CUTOUT, TRANSLATE, randaugment, scaled
 
 # Streams of an example's key.
@@ -17,24 +18,61 @@ _RANDAUGMENT, _CROP, _FLIP = range(3)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is fixed when the training step compiles; layers and magnitude are not.
+    """What is fixed when the training step compiles; layers, magnitude and what is mixed are not.
 
     Attributes:
       flip: whether to mirror images at random.
       crop: whether to take Inception crops.
       translate: pixels of RandAugment's translations at magnitude 10.
       cutout: half the side of RandAugment's Cutout square at magnitude 10, in pixels.
+      ops: the operations that RandAugment draws from, by name.
+      fixed: whether Contrast, Solarize and Posterize do without the reference's bugs.
+      mix_first: whether RandAugment comes after Mixup and CutMix, as in the NFNet recipe, and not before.
     """
 
     flip: bool
     crop: bool
     translate: int = TRANSLATE
     cutout: int = CUTOUT
+    ops: tuple[str, ...] = ops.NAMES
+    fixed: bool = False
+    mix_first: bool = False
 
     @classmethod
-    def at(cls, resolution: int, *, flip: bool, crop: bool) -> Self:
+    def at(cls, resolution: int, *, flip: bool, crop: bool, fixed: bool = False, mix_first: bool = False) -> Self:
         """Returns the augmentation with the reference's pixel constants scaled from 224 px to `resolution`."""
-        return cls(flip, crop, scaled(TRANSLATE, resolution), scaled(CUTOUT, resolution))
+        constants = scaled(TRANSLATE, resolution), scaled(CUTOUT, resolution)
+        return cls(flip, crop, *constants, fixed=fixed, mix_first=mix_first)
+
+
+_Image = Callable[[jax.Array, jax.Array, ops.Form], jax.Array]
+
+
+def _for_every(images: jax.Array, key: jax.Array, epochs: jax.Array, examples: jax.Array, augment: _Image) -> jax.Array:
+    """Returns `augment(image, key, form)` of every image, `key` folded with its epoch, then with its example number."""
+
+    def under(form: ops.Form) -> Callable[[tuple[jax.Array, jax.Array, jax.Array]], jax.Array]:
+        def one(inputs: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+            image, epoch, example = inputs
+            return augment(image, jax.random.fold_in(jax.random.fold_in(key, epoch), example), form)
+
+        return one
+
+    # One image at a time runs only the branch it drew, which a CPU is fast at; accelerators want the whole batch in one pass.
+    result: jax.Array = jax.lax.platform_dependent(
+        (images, epochs, examples),
+        cpu=lambda inputs: jax.lax.map(under(ops.apply), inputs),
+        default=jax.vmap(under(ops.apply_fused)),
+    )
+    return result
+
+
+def _framed(image: jax.Array, key: jax.Array, static: Augmentation) -> jax.Array:
+    if static.crop:
+        image = geometry.inception_crop(image, jax.random.fold_in(key, _CROP))
+    if static.flip:
+        image = geometry.flip(image, jax.random.fold_in(key, _FLIP))
+    return image
 
 
 def augment_batch(
@@ -45,6 +83,7 @@ def augment_batch(
     layers: jax.Array,
     magnitude: jax.Array,
     static: Augmentation,
+    between: Callable[[jax.Array], jax.Array] | None = None,
 ) -> jax.Array:
     """Augments every image by a key of its own: `key` folded with its epoch, then with its example number.
 
@@ -58,32 +97,76 @@ def augment_batch(
       layers: i32[], RandAugment operations per image; 0 with neither flip nor crop returns `images`.
       magnitude: f32[], RandAugment magnitude.
       static: choices fixed at compile time.
+      between: what becomes of the whole batch u8[B, H, W, 3] after crop and flip, before RandAugment.
 
     Returns:
       u8[B, H, W, 3].
     """
 
-    def one(inputs: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
-        image, epoch, example = inputs
-        own = jax.random.fold_in(jax.random.fold_in(key, epoch), example)
-        if static.crop:
-            image = geometry.inception_crop(image, jax.random.fold_in(own, _CROP))
-        if static.flip:
-            image = geometry.flip(image, jax.random.fold_in(own, _FLIP))
+    def distort(image: jax.Array, own: jax.Array, form: ops.Form) -> jax.Array:
         own = jax.random.fold_in(own, _RANDAUGMENT)
-        return randaugment(image, own, layers, magnitude, translate=static.translate, cutout=static.cutout)
-
-    def every(batch: jax.Array) -> jax.Array:
-        # One image at a time runs only the branch it drew, 30 to 60 times faster on a CPU; accelerators want the whole batch.
-        result: jax.Array = jax.lax.platform_dependent(
-            (batch, epochs, examples), cpu=lambda inputs: jax.lax.map(one, inputs), default=jax.vmap(one)
+        return randaugment(
+            image,
+            own,
+            layers,
+            magnitude,
+            translate=static.translate,
+            cutout=static.cutout,
+            names=static.ops,
+            fixed=static.fixed,
+            form=form,
         )
-        return result
 
+    def frame_and_distort(image: jax.Array, own: jax.Array, form: ops.Form) -> jax.Array:
+        return distort(_framed(image, own, static), own, form)
+
+    if between is None:
+        return _for_every(images, key, epochs, examples, frame_and_distort)
     if static.flip or static.crop:
-        return every(images)
-    augmented: jax.Array = jax.lax.cond(layers > 0, every, lambda batch: batch, images)
-    return augmented
+        images = _for_every(images, key, epochs, examples, lambda image, own, _: _framed(image, own, static))
+    return _for_every(between(images), key, epochs, examples, distort)
+
+
+def augment_and_mix(
+    images: jax.Array,
+    targets: jax.Array,
+    key: jax.Array,
+    epochs: jax.Array,
+    examples: jax.Array,
+    layers: jax.Array,
+    magnitude: jax.Array,
+    mixed: mixing.Mixing,
+    static: Augmentation,
+    shards: int = 1,
+) -> tuple[jax.Array, jax.Array]:
+    """Augments a batch as `augment_batch` and mixes it as `mixing.mix`, in the order that `static` says.
+
+    Args:
+      images: u8[B, H, W, 3].
+      targets: f32[B, K].
+      key: as for `augment_batch`.
+      epochs: as for `augment_batch`.
+      examples: as for `augment_batch`.
+      layers: as for `augment_batch`.
+      magnitude: as for `augment_batch`.
+      mixed: what this step mixes.
+      static: choices fixed at compile time.
+      shards: as for `mixing.mix_images`.
+
+    Returns:
+      Images f32[B, H, W, 3] in [-1, 1] and targets f32[B, K]. When mixed first, mixed pixels are whole numbers.
+    """
+    _, height, width, _ = images.shape
+
+    def mix(batch: jax.Array) -> jax.Array:
+        return mixing.mix_images(batch, mixed, shards)
+
+    drawn = (key, epochs, examples, layers, magnitude, static)
+    if static.mix_first:
+        mixed_images = to_float(augment_batch(images, *drawn, between=mix))
+    else:
+        mixed_images = mix(to_float(augment_batch(images, *drawn)))
+    return mixed_images, mixing.mix_targets(targets, mixed, height * width, shards)
 
 
 def to_float(images: jax.Array) -> jax.Array:

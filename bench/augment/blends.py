@@ -1,7 +1,4 @@
-"""Blending an image with a degenerate version of itself: Color with its grey version, Sharpness with a smoothed one.
-
-Integer arithmetic stands for the reference's truncated float32 quotients: results do not depend on a platform's rounding.
-"""
+"""Blending an image with a degenerate version of itself: Color with its grey version, Sharpness with a smoothed one."""
 
 from __future__ import annotations
 
@@ -9,20 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# tf.image.rgb_to_grayscale on uint8: weights 0.2989, 0.5870, 0.1140, and its way back to uint8 multiplies by 255.5 / 255.
-_GREY_WEIGHTS = np.array([2989, 5870, 1140], np.int32)
-_GREY_NUMERATOR, _GREY_DENOMINATOR = 511, 5_100_000
-_SMOOTH_CENTRE, _SMOOTH_SUM = 5, 13  # Kernel ((1, 1, 1), (1, 5, 1), (1, 1, 1)) / 13, PIL's SMOOTH filter.
-_FACTOR_STEPS = 10_000
+from bench.augment import exact
+from bench.augment.rows import CHANNELS
+
+# tf.image.rgb_to_grayscale on uint8: to 0..1, a sum with these weights, and back by a factor of 255 and a half.
+_UNIT, _WEIGHTS, _BACK = np.float32(1 / 255), np.array([0.2989, 0.5870, 0.1140], np.float32), np.float32(255.5)
+# PIL's SMOOTH filter, each weight a float32 as in the reference.
+_SMOOTH = np.array([1, 1, 1, 1, 5, 1, 1, 1, 1], np.float32) / np.float32(13)
 
 
 def blend(degenerate: jax.Array, image: jax.Array, factor: jax.Array) -> jax.Array:
-    """Returns `degenerate + factor * (image - degenerate)`, clipped to 0..255 and truncated.
+    """Returns `degenerate + factor * (image - degenerate)`, clipped to 0..255 and truncated, each operation rounded to float32.
 
     The reference clips only when it extrapolates (factor above 1). Interpolation cannot leave the range: one form serves both.
-
-    The factor counts in steps of 1e-4, which magnitudes in steps of 0.01 hit. Integers then give the reference's float32 result
-    for every pair of values at magnitudes 0, 5, 10, 15 and 20; a compiler's fused multiply-add does not.
 
     Args:
       degenerate: u8 or i32 of any shape.
@@ -32,21 +28,44 @@ def blend(degenerate: jax.Array, image: jax.Array, factor: jax.Array) -> jax.Arr
     Returns:
       u8 of the same shape.
     """
-    base = degenerate.astype(jnp.int32)
-    steps = jnp.rint(factor * _FACTOR_STEPS).astype(jnp.int32)
-    mixed = base * _FACTOR_STEPS + steps * (image.astype(jnp.int32) - base)
-    return jax.lax.div(jnp.clip(mixed, 0, 255 * _FACTOR_STEPS), _FACTOR_STEPS).astype(jnp.uint8)
+    base = degenerate.astype(jnp.float32)
+    mixed = base + exact.product(factor, image.astype(jnp.float32) - base)
+    return jnp.clip(mixed, 0, 255).astype(jnp.uint8)
 
 
-def grey(image: jax.Array) -> jax.Array:
-    """Returns the grey version of `image` u8[H, W, 3], same shape, three equal channels."""
-    weighted = jnp.sum(image.astype(jnp.int32) * jnp.broadcast_to(_GREY_WEIGHTS, image.shape), axis=2, keepdims=True)
-    return jnp.broadcast_to(jax.lax.div(weighted * _GREY_NUMERATOR, _GREY_DENOMINATOR), image.shape).astype(jnp.uint8)
+def luma(image: jax.Array, number: jax.Array) -> jax.Array:
+    """Returns the grey value i32[H, W] of every pixel of `image` u8[H, W * 3]; `number` as for `exact.kept`."""
+    weights = jnp.asarray(np.tile(_WEIGHTS, image.shape[1] // CHANNELS))[None]
+    # Not a constant to the compiler, which would multiply it with the weights beforehand.
+    unit = exact.kept(lambda: jnp.asarray(_UNIT), number)
+    # Stored before they are added, so that no product is contracted with the sum.
+    products = exact.kept(lambda: image.astype(jnp.float32) * unit * weights, number)
+    red, green, blue = jnp.moveaxis(products.reshape(image.shape[0], -1, CHANNELS), 2, 0)
+    value: jax.Array = ((red + green + blue) * _BACK).astype(jnp.int32)
+    return value
+
+
+def grey(image: jax.Array, number: jax.Array) -> jax.Array:
+    """Returns the grey version of `image` u8[H, W * 3], same shape, three equal channels; `number` as for `exact.kept`."""
+    value = luma(image, number).astype(jnp.uint8)
+    return jnp.broadcast_to(value[:, :, None], (*value.shape, CHANNELS)).reshape(image.shape)
 
 
 def smooth(image: jax.Array) -> jax.Array:
-    """Returns `image` u8[H, W, 3] smoothed by a 3 x 3 kernel and truncated, same shape; the border keeps its pixels."""
-    wide = image.astype(jnp.int32)
-    rows = wide[:-2] + wide[1:-1] + wide[2:]
-    total = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + (_SMOOTH_CENTRE - 1) * wide[1:-1, 1:-1]
-    return image.at[1:-1, 1:-1].set(jax.lax.div(total, _SMOOTH_SUM).astype(jnp.uint8))
+    """Returns `image` u8[H, W * 3] smoothed by a 3 x 3 kernel and truncated, same shape; the border keeps its pixels.
+
+    The reference's convolution adds nine products from the upper left to the lower right, in float32 with fused multiply-adds,
+    which is what TensorFlow does where a processor has them. One sum in thirteen is whole, and there the last bit decides what
+    truncation leaves: order and roundings are part of the result.
+    """
+    height, length = image.shape
+    weights = jnp.asarray(_SMOOTH)
+
+    def add(tap: jax.Array, total: jax.Array) -> jax.Array:
+        start = (tap // 3, tap % 3 * CHANNELS)
+        window = jax.lax.dynamic_slice(image, start, total.shape).astype(jnp.float32)
+        return exact.add_product(total, *exact.product_and_error(weights[tap], window))
+
+    # A loop: unrolled, each sum would be computed anew wherever the next one reads it.
+    total = jax.lax.fori_loop(0, len(_SMOOTH), add, jnp.zeros((height - 2, length - 2 * CHANNELS), jnp.float32))
+    return image.at[1:-1, CHANNELS:-CHANNELS].set(total.astype(jnp.uint8))

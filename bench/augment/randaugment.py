@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bench.augment import ops
+from bench.augment.levels import levels
 
 REFERENCE_RESOLUTION = 224  # The pixel constants below are the reference's, which trained at 224 px.
 TRANSLATE = 100  # `translate_const`
@@ -28,29 +30,36 @@ def randaugment(
     *,
     translate: int = TRANSLATE,
     cutout: int = CUTOUT,
+    names: tuple[str, ...] = ops.NAMES,
+    fixed: bool = False,
+    form: ops.Form = ops.apply,
 ) -> jax.Array:
-    """Applies `layers` operations one after another, each drawn uniformly from all sixteen with replacement.
+    """Applies `layers` operations one after another, each drawn uniformly from `names` with replacement.
 
     Args:
       image: u8[H, W, 3].
       key: typed PRNG key of this image.
       layers: i32[]; 0 returns the image as it is and costs nothing.
-      magnitude: f32[], 10 is the reference's full level.
+      magnitude: f32[], 0 to 30; 10 is the reference's full level.
       translate: pixels of a translation at magnitude 10.
       cutout: half the side of Cutout's square at magnitude 10.
+      names: the operations to draw from, out of `ops.NAMES`.
+      fixed: whether three operations do without the reference's bugs.
+      form: how an operation is computed, `ops.apply` or `ops.apply_fused`.
 
     Returns:
       u8[H, W, 3].
     """
-    levels = ops.arguments(magnitude, translate, cutout)
+    strengths = levels(magnitude, translate, cutout)
     height, width, _ = image.shape
+    chosen = np.array([ops.INDEX[name] for name in names], np.int32)
 
     def layer(index: jax.Array, current: jax.Array) -> jax.Array:
         # One draw for everything; a remainder of 32 random bits is uniform to within H / 2**32, exactly so for 16 operations.
         bits = jax.random.bits(jax.random.fold_in(key, index), (4,), jnp.uint32)
-        op = (bits[0] % len(ops.NAMES)).astype(jnp.int32)
+        op = jnp.asarray(chosen)[(bits[0] % len(names)).astype(jnp.int32)]
         centre = jnp.stack([bits[2] % height, bits[3] % width]).astype(jnp.int32)
-        return ops.apply(current, op, levels[op], bits[1] % 2 == 1, centre)
+        return form(current, op, strengths, bits[1] % 2 == 1, centre, fixed)
 
     augmented: jax.Array = jax.lax.fori_loop(0, layers, layer, image)
     return augmented
