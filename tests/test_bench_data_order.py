@@ -77,7 +77,7 @@ def test_every_example_comes_once_an_epoch_whatever_the_batch(n, batch, seed, fr
     order = Order(n, batch, seed, fraction)
     steps = -(-3 * len(members) // batch)
     chunk = order.chunk(0, steps)
-    seen, of_epoch = chunk.examples.ravel(), chunk.epochs.ravel()
+    seen, of_epoch = chunk.examples.ravel(), chunk.passes.ravel()
     assert (np.diff(of_epoch) >= 0).all()
     for epoch in range(3):
         assert np.array_equal(np.sort(seen[of_epoch == epoch]), members)
@@ -89,12 +89,12 @@ def test_a_chunk_is_its_steps_one_by_one(n, batch, seed, step, steps):
     order = Order(n, batch, seed)
     chunk = order.chunk(step, steps)
     singles = [Order(n, batch, seed).chunk(step + k, 1) for k in reversed(range(steps))][::-1]
-    for field in ("examples", "epochs"):
+    for field in ("examples", "passes"):
         whole = getattr(chunk, field)
-        assert whole.dtype == np.int32
+        assert whole.dtype == {"examples": np.int64, "passes": np.int32}[field]
         assert whole.shape == (steps, batch)
         assert np.array_equal(whole, np.concatenate([getattr(s, field) for s in singles]))
-    assert np.array_equal(chunk.epochs.ravel(), np.arange(step * batch, (step + steps) * batch) // n)
+    assert np.array_equal(chunk.passes.ravel(), np.arange(step * batch, (step + steps) * batch) // n)
 
 
 def test_an_order_depends_on_its_seed_and_on_the_step():
@@ -106,7 +106,7 @@ def test_an_order_depends_on_its_seed_and_on_the_step():
 @pytest.mark.parametrize(("fraction", "count"), [(0.01, 39), (0.1, 431), (0.5, 2003), (1.0, 4000)])
 def test_sizes_of_the_subsets_of_mnist5k(fraction, count):
     members = subset(4000, fraction)
-    assert len(members) == len(Order(4000, 1, 0, fraction).members) == count
+    assert len(members) == Order(4000, 1, 0, fraction).size == count
     assert (np.diff(members) > 0).all()
 
 
@@ -130,3 +130,59 @@ def test_subsets_are_near_their_share(fraction):
 def test_a_fraction_that_leaves_nothing_is_refused():
     with pytest.raises(UserError, match=r"a fraction of 1e-09 of 4000 training examples leaves none: use a larger one"):
         Order(4000, 64, 0, 1e-9).chunk(0, 1)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 400),
+    st.integers(1, 8),
+    st.sampled_from([1, 2, 3, 4]),
+    seeds,
+    st.sampled_from([0.3, 1.0]),
+    st.integers(0, 50),
+    st.integers(1, 5),
+)
+def test_hosts_side_by_side_see_the_batch_of_one(n, share, hosts, seed, fraction, step, steps):
+    # A smaller fraction must not make the last host read on to the end of the whole set.
+    if not len(subset(n, fraction)):
+        return
+    order = Order(n, share * hosts, seed, fraction)
+    whole = order.chunk(step, steps)
+    parts = [Order(n, share * hosts, seed, fraction).chunk(step, steps, host, hosts) for host in range(hosts)]
+    for field in ("examples", "passes"):
+        assert np.array_equal(np.concatenate([getattr(p, field) for p in parts], axis=1), getattr(whole, field))
+
+
+def test_the_number_of_hosts_may_change_at_any_step():
+    alone = Order(1_000, 12, 5)
+    for step, hosts in enumerate([1, 2, 3, 1, 4, 2]):
+        seen = np.concatenate([alone.chunk(step, 1, host, hosts).examples for host in range(hosts)], axis=1)
+        assert np.array_equal(seen, alone.chunk(step, 1).examples)
+
+
+def test_hosts_that_cannot_share_a_batch_are_refused():
+    with pytest.raises(UserError, match=r"a batch of 10 cannot be shared equally by 3 hosts: use a multiple of 3"):
+        Order(100, 10, 0).chunk(0, 1, 0, 3)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 200), st.integers(1, 40), st.integers(2, 5), seeds)
+def test_repeated_examples_stand_side_by_side_and_each_copy_is_another_pass(n, batch, times, seed):
+    order, once = Order(n, batch * times, seed, multiplicity=times), Order(n, batch, seed)
+    steps = -(-2 * n // batch)
+    seen, alone = order.chunk(0, steps), once.chunk(0, steps)
+    assert np.array_equal(seen.examples, alone.examples.repeat(times, axis=1))
+    assert np.array_equal(seen.passes.reshape(steps, batch, times), alone.passes[..., None] * times + np.arange(times))
+    # Example and pass together are what augmentation is keyed by: no two copies share one.
+    pairs = np.stack([seen.examples.ravel(), seen.passes.ravel()], axis=1)
+    assert len(np.unique(pairs, axis=0)) == pairs.shape[0]
+
+
+def test_an_order_over_2_to_the_40_examples_needs_no_memory():
+    order = Order(2**40, 4096, 1)
+    seen = order.chunk(10**9, 3)
+    assert order.size == 2**40
+    assert seen.examples.shape == (3, 4096)
+    assert seen.examples.max() > 2**39
+    assert np.array_equal(seen.passes, np.arange(10**9 * 4096, (10**9 + 3) * 4096).reshape(3, 4096) // 2**40)
+    assert len(np.unique(seen.examples)) == 3 * 4096

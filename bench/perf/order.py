@@ -17,7 +17,7 @@ def run(quick: bool) -> list[Figure]:
     """Measures one dispatch's worth of indices over a training set of ImageNet's size."""
     order = Order(EXAMPLES, BATCH, 0)
     count, generator = BATCH * STEPS, np.random.default_rng(0)
-    _ = order.members
+    _ = order.size
     times = interleave(
         {
             "ours": lambda: order.chunk(1000, STEPS).examples,

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.errors import UserError, choose_from
-from bench.perf import augment, compile, noise, order, pytorch, step
+from bench.perf import augment, compile, decode, noise, order, pytorch, step
 from bench.perf.figure import Figure
 from bench.perf.timing import Spread
 
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "compile": compile.run,
     "noise": noise.run,
     "augment": augment.run,
+    "decode": decode.run,
     "step": step.run,
     "pytorch": pytorch.run,
 }
