@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -90,6 +90,12 @@ class Sweep:
             return ()
         grid = self.transfer.points()
         return tuple(Transfer.from_dict({"upstream": u, **p}) for u in self.upstream_points for p in grid)
+
+    def on(self, dataset: str) -> Sweep:
+        """Returns the same sweep over another upstream set, under the name `NAME@SET`."""
+        axes = {field: values for field, values in self.upstream.axes.items() if field != "dataset"}
+        grid = Grid(axes, {**self.upstream.fixed, "dataset": dataset})
+        return replace(self, name=f"{self.name}@{dataset}", upstream=grid)
 
     @property
     def points(self) -> tuple[Config, ...]:

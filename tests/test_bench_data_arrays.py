@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.data import UPSTREAM_LOADERS, load_upstream
-from bench.data.arrays import Dataset, Split, cut, resize
+from bench.data import load_upstream
+from bench.data.arrays import InMemory, cut, resize
+from bench.data.split import Dataset
 from bench.errors import UserError
 from bench.points import UPSTREAM
+from bench.points.datasets import PROPRIETARY_SETS
 
 
 def splits(data):
@@ -51,26 +53,29 @@ def test_cut_refuses_more_than_there_is():
 def test_fingerprint_changes_with_every_pixel_label_and_border():
     def facts(images, labels, at=2):
         cuts = np.split(images, [at, 4]), np.split(labels, [at, 4])
-        return Dataset(*(Split(i, y) for i, y in zip(*cuts, strict=True))).facts()
+        return Dataset(*(InMemory(i, y) for i, y in zip(*cuts, strict=True))).facts()
 
     images, labels = np.zeros((6, 2, 2, 3), np.uint8), np.zeros(6, np.int32)
     base = facts(images, labels)
-    assert base == {"train": 2, "val": 2, "test": 2, "fingerprint": base["fingerprint"]}
+    assert {purpose: base[purpose] for purpose in ("train", "val", "test")} == {"train": 2, "val": 2, "test": 2}
     pixel, label = images.copy(), labels.copy()
     pixel[5, 1, 1, 2] = 1
     label[0] = 1
     prints = {f["fingerprint"] for f in (base, facts(pixel, labels), facts(images, label), facts(images, labels, at=3))}
     assert len(prints) == 4
+    changed = {p for p in ("train", "val", "test") if facts(images, label)["fingerprints"][p] != base["fingerprints"][p]}
+    assert changed == {"train"}
     assert all(len(p) == 16 and int(p, 16) >= 0 for p in prints)
 
 
 @pytest.fixture(scope="module")
 def mnist5k():
-    return load_upstream("mnist5k")
+    return load_upstream("mnist5k", 28)
 
 
 def test_mnist5k_has_its_splits_and_classes(mnist5k):
-    facts = {"train": 4000, "val": 500, "test": 500, "fingerprint": "c5fdb4bf10dc9301"}
+    splits_of = {"train": "cbfca74b216b602e", "val": "d55484ee857f75ff", "test": "c7a2b4970a3094c6"}
+    facts = {"train": 4000, "val": 500, "test": 500, "fingerprint": "94f9f4b22dd6535d", "fingerprints": splits_of}
     assert mnist5k.facts() == facts
     assert [np.bincount(split.labels).tolist() for split in splits(mnist5k)] == [
         [400, 406, 407, 398, 396, 409, 395, 394, 396, 399],
@@ -100,16 +105,29 @@ def test_mnist5k_is_mlxtends_set_whole_and_once(mnist5k):
 
 
 def test_sets_are_loaded_once(mnist5k):
-    assert load_upstream("mnist5k") is mnist5k
+    assert load_upstream("mnist5k", 28) is mnist5k
 
 
-@pytest.mark.parametrize("name", ["i1k", "i21k", "mnist"])
-def test_sets_without_a_reader_are_refused_with_those_that_have_one(name):
+def test_sets_are_resized_plainly(mnist5k):
+    small = load_upstream("mnist5k", 14)
+    assert small.train.images.shape == (4000, 14, 14, 3)
+    assert np.array_equal(small.test.labels, mnist5k.test.labels)
+
+
+@pytest.mark.parametrize("name", sorted(PROPRIETARY_SETS))
+def test_proprietary_sets_say_what_to_put_in_their_place(name):
+    with pytest.raises(
+        UserError, match=rf"'{name}' is proprietary.* put another one in its place with --upstream, such as i21k"
+    ):
+        load_upstream(name, 224)
+
+
+def test_sets_that_are_not_on_disk_say_where_they_were_looked_for_and_how_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUGREG_DATA", str(tmp_path))
     with pytest.raises(UserError) as caught:
-        load_upstream(name)
-    said = f"upstream set {name!r} is known by name only: this version reads mnist5k, not files on disk"
-    assert str(caught.value) == said
-    assert set(UPSTREAM_LOADERS) <= set(UPSTREAM)
+        load_upstream("i1k", 224)
+    for part in ("i1k is not on disk", "imagenet2012/5.*", str(tmp_path), "image-net.org", "--data FOLDER", "AUGREG_DATA"):
+        assert part in str(caught.value)
 
 
 def bilinear(image, side):

@@ -163,6 +163,8 @@ def upstreams(draw):
         "optimizer": draw(st.sampled_from(["", "adam", "nesterov_agc", "momentum"])),
         "loss": draw(st.sampled_from(["", "sigmoid", "softmax"])),
         "clip": draw(st.one_of(st.just(0.0), numbers)),
+        "randaug": draw(st.sampled_from(["reference", "fixed"])),
+        "multiplicity": draw(st.sampled_from([1, 1, 2])),
     }
 
 
@@ -366,8 +368,8 @@ def test_configs_cannot_be_changed():
 
 def test_digest_is_pinned():
     # Another value here means that no result made before can be read any more: raise CONFIG_VERSION knowingly.
-    assert BASE.digest == "8e6cfddfe2f47780"
-    assert TRANSFER.digest == "593b44c73660c4ce"
+    assert BASE.digest == "1e36f97361f69c6a"
+    assert TRANSFER.digest == "e506ac1145ddf930"
 
 
 @pytest.mark.parametrize(
@@ -393,6 +395,9 @@ def test_digest_is_pinned():
                 "loss": "softmax",
                 "clip": 0.5,
                 "dtype": "bfloat16",
+                "randaug": "fixed",
+                "shards": 4,
+                "multiplicity": 4,
             },
         ),
         (

@@ -1,17 +1,25 @@
 """Facts of levels, tasks, upstream sets and shapes, as the papers state them."""
 
-from bench.data import UPSTREAM_LOADERS
+import dataclasses
+import re
+
+import pytest
+
+from bench import data
 from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Upstream
-from bench.points.datasets import EMBEDDED_SETS
-from bench.points.tasks import EMBEDDED_TASKS
+from bench.points.datasets import EMBEDDED_SETS, PROPRIETARY_SETS
+from bench.points.files import ORIGINS
+from bench.points.tasks import EMBEDDED_TASKS, EXTRAS
 from bench.points.variants.vit import ViTSpec
-from vtab.tasks import LOADERS
+from vtab import tasks
 
 RELEASED_VIT = ("Ti/16", "S/32", "S/16", "B/32", "B/16", "B/8", "L/16")
 
 
 def test_levels_are_the_released_ones_with_the_papers_names_and_strengths():
-    assert {name: (v.paper, v.layers, v.magnitude, v.mixup) for name, v in LEVELS.items()} == {
+    released = {name: v for name, v in LEVELS.items() if not name.startswith(("nfnet", "effnet", "coatnet"))}
+    assert not any(v.cutmix or v.mix_first or v.per_image for v in released.values())
+    assert {name: (v.paper, v.layers, v.magnitude, v.mixup) for name, v in released.items()} == {
         "none": ("none", 0, 0, 0.0),
         "light0": ("light1", 2, 0, 0.0),
         "light1": ("light2", 2, 10, 0.2),
@@ -22,14 +30,93 @@ def test_levels_are_the_released_ones_with_the_papers_names_and_strengths():
     }
 
 
+def test_levels_of_the_convolutional_recipes_are_the_codes():
+    assert {name: dataclasses.astuple(v)[2:] for name, v in list(LEVELS.items())[7:]} == {
+        "nfnet5": (4, 5, 0.2, 1.0, True, True),
+        "nfnet10": (4, 10, 0.2, 1.0, True, True),
+        "nfnet15": (4, 15, 0.2, 1.0, True, True),
+        "effnetv2s": (2, 10, 0.0, 0.0, False, False),
+        "effnetv2m": (2, 15, 0.2, 0.2, False, True),
+        "effnetv2l": (2, 20, 0.5, 0.5, False, True),
+        "coatnet": (2, 15, 0.8, 0.0, False, False),
+        "coatnet_jft": (2, 5, 0.0, 0.0, False, False),
+    }
+
+
 def test_tasks_have_the_papers_sizes_and_groups():
-    assert {t.name: (t.group, t.classes, t.train, t.val, t.test) for t in TASKS.values() if t.train > 1_000} == {
+    assert {t.name: (t.group, t.classes, t.train, t.val, t.test) for t in TASKS.values() if t.files} == {
+        "cars196": ("natural", 196, 7_330, 814, 8_041),
+        "cifar10": ("natural", 10, 49_000, 1_000, 10_000),
+        "oxford_flowers102": ("natural", 102, 918, 102, 6_149),
         "cifar100": ("natural", 100, 49_000, 1_000, 10_000),
         "imagenet2012": ("natural", 1000, 1_268_355, 12_812, 50_000),
         "kitti": ("structured", 4, 6_347, 423, 711),
         "oxford_iiit_pet": ("natural", 37, 3_312, 368, 3_669),
         "resisc45": ("specialized", 45, 18_900, 6_300, 6_300),
     }
+
+
+# Examples of every split of TFDS, which its own documentation states.
+TFDS_SPLITS = {
+    "cars196": {"train": 8_144, "test": 8_041},
+    "cifar10": {"train": 50_000, "test": 10_000},
+    "cifar100": {"train": 50_000, "test": 10_000},
+    "imagenet2012": {"train": 1_281_167, "validation": 50_000},
+    "imagenet2012_real": {"validation": 50_000},
+    "imagenet_v2": {"test": 10_000},
+    "kitti": {"train": 6_347, "validation": 423, "test": 711},
+    "oxford_flowers102": {"train": 1_020, "validation": 1_020, "test": 6_149},
+    "oxford_iiit_pet": {"train": 3_680, "test": 3_669},
+    "resisc45": {"train": 31_500},
+}
+
+
+def cut(spec, splits):
+    """Returns the examples that one TFDS specification with absolute numbers stands for, as (split, index)."""
+    name, low, high = re.fullmatch(r"(\w+)(?:\[(\d*):(\d*)\])?", spec).groups()
+    return {(name, i) for i in range(splits[name])[slice(int(low) if low else None, int(high) if high else None)]}
+
+
+@pytest.mark.parametrize(
+    "facts", [*(t for t in TASKS.values() if t.files), UPSTREAM["i1k"], UPSTREAM["cifar100"]], ids=lambda f: f.name
+)
+def test_cuts_have_the_sizes_of_the_facts_and_share_no_example(facts):
+    splits = TFDS_SPLITS[facts.files.name]
+    parts = {purpose: cut(spec, splits) for purpose, spec in facts.files.splits().items()}
+    assert {p: len(examples) for p, examples in parts.items()} == {p: getattr(facts, p) for p in ("train", "val", "test")}
+    assert len(set.union(*parts.values())) == sum(map(len, parts.values()))
+
+
+@pytest.mark.parametrize(
+    ("name", "total", "share", "n"), [("imagenet2012", 1_281_167, 99, 1_268_355), ("cifar10", 50_000, 98, 49_000)]
+)
+def test_percentages_are_rounded_as_tfds_rounds(name, total, share, n):
+    assert round(total * share / 100) == n
+    assert TASKS[name].files.train == f"train[:{n}]"
+
+
+def test_extras_are_whole_splits():
+    assert {e.name: (e.of, e.images) for e in EXTRAS.values()} == {
+        "imagenet_v2": ("imagenet2012", 10_000),
+        "imagenet2012_real": ("imagenet2012", 50_000),
+    }
+    for extra in EXTRAS.values():
+        assert TFDS_SPLITS[extra.name][extra.files.test] == extra.images
+
+
+def test_both_cuts_of_imagenet21k_go_by_name():
+    cuts = {name: UPSTREAM[name].files.splits() for name in ("i21k", "i21k_bv")}
+    assert cuts == {
+        "i21k": {"train": "full[204800:]", "val": "full[102400:204800]", "test": "full[:102400]"},
+        "i21k_bv": {"train": "full[51200:]", "val": "full[25600:51200]", "test": "full[:25600]"},
+    }
+
+
+def test_every_set_says_whose_it_is_and_how_to_get_it():
+    named = {f.files.name for f in (*TASKS.values(), *UPSTREAM.values(), *EXTRAS.values()) if f.files}
+    assert named == set(ORIGINS)
+    assert all(origin.licence and origin.get for origin in ORIGINS.values())
+    assert {s.name for s in UPSTREAM.values() if s.files is None} == EMBEDDED_SETS | PROPRIETARY_SETS
 
 
 def test_upstream_recipes_are_the_papers():
@@ -59,5 +146,5 @@ def test_nfnet_depths_grow_with_the_index():
 
 
 def test_what_this_version_can_read_without_files_is_marked_as_embedded_or_synthetic():
-    assert set(UPSTREAM_LOADERS) == EMBEDDED_SETS
-    assert set(LOADERS) == EMBEDDED_TASKS | {name for name, task in TASKS.items() if task.synthetic}
+    assert set(data.EMBEDDED_LOADERS) == EMBEDDED_SETS
+    assert set(tasks.EMBEDDED_LOADERS) == EMBEDDED_TASKS | {name for name, task in TASKS.items() if task.synthetic}

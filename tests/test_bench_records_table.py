@@ -459,7 +459,7 @@ def test_the_whole_released_grid_reads_in_seconds(tmp_path):
     rng = random.Random(0)
     lines = [HEADER]
     for model in models:
-        for (ds, epochs), aug in ((s, a) for s in sets for a in LEVELS):
+        for (ds, epochs), aug in ((s, a) for s in sets for a in list(LEVELS)[:7]):
             for wd, rate in ((w, r) for w in (0.03, 0.1) for r in (0.0, 0.1)):
                 prefix = model.replace("+", "_").replace("/", "_")
                 up = f"{prefix}-{ds}-{epochs}ep-lr_0.001-aug_{aug}-wd_{wd}-do_{rate}-sd_{rate}"

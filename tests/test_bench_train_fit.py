@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import tiny
 
-from bench.data.arrays import Split
+from bench.data.arrays import InMemory
 from bench.data.order import Order
 from bench.errors import UserError
-from bench.train import fit as fitting
+from bench.train import feed as feeding
 from bench.train import program
 from bench.train.checkpoints import Checkpoints
-from bench.train.evaluate import accuracy
+from bench.train.evaluate import correct
 from bench.train.fit import Preempted, Watch, fit
 
 
@@ -25,7 +25,7 @@ def made():
 def train(made, **options):
     hyper = tiny.hyper(**options.pop("hyper", {}))
     order = options.pop("order", tiny.order())
-    return fit(made, made.start(made.init(np.uint32(0))), tiny.DATA, order, hyper, tiny.CLASSES, mixup_alpha=0.2, **options)
+    return fit(made, made.start(made.init(np.uint32(0))), tiny.DATA, order, hyper, tiny.CLASSES, mixup=0.2, **options)
 
 
 def same_bits(a, b):
@@ -155,20 +155,39 @@ def test_a_fraction_that_leaves_no_example_is_refused(made):
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 37])
 def test_evaluation_counts_every_example_exactly_once(made, n):
     params = train(made, hyper={"steps": 4}).state.params
-    part = Split(tiny.DATA.test.images[:n], tiny.DATA.test.labels[:n])
+    part = InMemory(tiny.DATA.test.images[:n], tiny.DATA.test.labels[:n])
     images = (part.images.astype(np.float32) - 127.5) / 127.5
     logits, _ = made.model.apply({"params": params}, images)
     expected = (np.asarray(logits)[:, : tiny.CLASSES].argmax(-1) == part.labels).mean()
-    assert accuracy(made, params, part, tiny.CLASSES) == pytest.approx(expected)
+    right = correct(made, params, part, tiny.CLASSES)
+    assert right.shape == (n,)
+    assert right.mean() == pytest.approx(expected)
+
+
+def test_one_of_several_right_labels_is_enough_and_images_without_any_do_not_count(made):
+    params = train(made, hyper={"steps": 4}).state.params
+    images = tiny.DATA.test.images
+    answers = np.concatenate(
+        [np.asarray(made.evaluate(params, np.resize(images, (48, 8, 8, 3))[i : i + 16], np.int32(3))) for i in (0, 16, 32)]
+    )
+    answers = answers[: len(images)]
+    wrong = (answers + 1) % tiny.CLASSES
+    several = np.stack([wrong, answers, np.full_like(answers, -1)], axis=1)
+    several[::5, 1] = -1
+    several[::7] = -1
+    right = correct(made, params, InMemory(images, several), tiny.CLASSES)
+    counted = np.arange(len(images)) % 7 != 0
+    assert right.tolist() == (np.arange(len(images)) % 5 != 0)[counted].tolist()
 
 
 def test_a_broken_model_gets_no_answer_right(made):
     params = jax.tree.map(lambda p: np.full(p.shape, np.nan, np.float32), made.init(np.uint32(0)))
-    assert accuracy(made, params, tiny.DATA.test, tiny.CLASSES) == 0
+    assert not correct(made, params, tiny.DATA.test, tiny.CLASSES).any()
 
 
 def test_mixup_coefficients_reach_the_program(made, monkeypatch):
     plain = train(made, hyper={"steps": 4}).state.params
-    monkeypatch.setattr(fitting.mixup, "coefficients", lambda _seed, steps, _alpha: np.ones(len(steps), np.float32))
+    draw = feeding.mixing.draw
+    monkeypatch.setattr(feeding.mixing, "draw", lambda seed, steps, _mixup, _cutmix, *rest: draw(seed, steps, 0, 0, *rest))
     unmixed = train(made, hyper={"steps": 4}).state.params
     assert any(not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(unmixed), strict=True))

@@ -5,12 +5,12 @@ import importlib
 
 import pytest
 
-from bench.data import UPSTREAM_LOADERS
+from bench import data
 from bench.errors import UserError
 from bench.points import LEVELS, VARIANTS, parse
 from sweeps.named import find, names
 from sweeps.space import By, Grid, Sweep
-from vtab.tasks import LOADERS
+from vtab import tasks
 
 FIXED = {"model": "ViT-mu", "dataset": "mnist5k", "epochs": 1.0, "lr": 0.1, "wd": 0.0, "do": 0.0, "sd": 0.0}
 # Upstream runs and transfers of every named sweep.
@@ -44,8 +44,8 @@ def test_all_names_of_a_named_sweep_differ_and_parse_back(name):
 @pytest.mark.parametrize("name", SIZES)
 def test_a_named_sweep_needs_nothing_that_this_version_cannot_read_or_build(name):
     sweep = find(name)
-    assert {p.dataset for p in sweep.upstream_points} <= UPSTREAM_LOADERS.keys()
-    assert {p.task for p in sweep.transfer_points} <= LOADERS.keys()
+    assert {p.dataset for p in sweep.upstream_points} <= data.EMBEDDED_LOADERS.keys()
+    assert {p.task for p in sweep.transfer_points} <= tasks.EMBEDDED_LOADERS.keys()
     assert all(VARIANTS[p.model].spec is not None for p in sweep.upstream_points)
 
 
@@ -58,6 +58,27 @@ def test_the_grid_of_the_demo():
     transfers = [(t.task, t.lr) for t in sweep.transfer_points[:8]]
     assert transfers[:3] == [("digits", 0.03), ("digits", 0.1), ("lfw_faces", 0.03)]
     assert {t.upstream for t in sweep.transfer_points[:8]} == {sweep.upstream_points[0]}
+
+
+def test_a_sweep_over_another_upstream_set_is_the_same_but_for_the_set():
+    sweep, other = find("smoke"), find("smoke@cifar100")
+    assert other.name == "smoke@cifar100"
+    assert other.about == sweep.about
+    assert {p.dataset for p in other.upstream_points} == {t.upstream.dataset for t in other.transfer_points} == {"cifar100"}
+    assert [(p.aug, p.do) for p in other.upstream_points] == [(p.aug, p.do) for p in sweep.upstream_points]
+    assert {p.resolution for p in other.upstream_points} == {32}
+    assert len({p.name for p in other.points}) == len(sweep.points)
+    assert find("smoke").name == "smoke"
+
+
+def test_a_sweep_whose_sets_are_an_axis_has_that_axis_replaced():
+    sweep = Sweep("two", "", Grid({"dataset": ["i1k", "i21k"], "seed": [0, 1]}, {**FIXED, "aug": "none"}))
+    assert [(p.dataset, p.seed) for p in sweep.on("mnist5k").upstream_points] == [("mnist5k", 0), ("mnist5k", 1)]
+
+
+def test_an_unknown_upstream_set_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(UserError, match=r"no upstream set 'cifar'; did you mean 'cifar100'\? valid: mnist5k, "):
+        find("smoke@cifar")
 
 
 def test_the_last_axis_varies_fastest_and_joined_axes_share_a_value():

@@ -15,7 +15,7 @@ from vtab import adapt, tasks
 @pytest.fixture
 def config(monkeypatch):
     tiny.register(monkeypatch)
-    monkeypatch.setitem(tasks.LOADERS, "digits", lambda _: tiny.DATA)
+    monkeypatch.setitem(tasks.EMBEDDED_LOADERS, "digits", lambda _: tiny.DATA)
     upstream = Upstream("tiny", "mnist5k", 1.0, 0.01, "none", 0.0, 0.0, 0.0, resolution=8)
     tasks.load_task.cache_clear()
     yield Transfer(upstream, "digits", 12, 0.05, 8, batch_size=8)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from bench.data.arrays import Dataset, Split
+from bench.data.arrays import InMemory
 from bench.data.order import Order
+from bench.data.split import Dataset
 from bench.points.variants import BY_PREFIX, VARIANTS, Variant
 from bench.points.variants.vit import ViTSpec
 from bench.train.hyper import Hyper
@@ -31,7 +32,7 @@ def split(n, seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, n).astype(np.int32)
     images = rng.integers(0, 60, (n, 8, 8, 3)) + 80 * labels[:, None, None, None]
-    return Split(images.astype(np.uint8), labels)
+    return InMemory(images.astype(np.uint8), labels)
 
 
 DATA = Dataset(split(50, 0), split(21, 1), split(37, 2))

@@ -1,6 +1,6 @@
-"""What a step sees: datasets in memory, their splits, the stateless order.
+"""What a step sees: sets in memory or on disk, their splits, the stateless order.
 
-A new upstream set is one module and one line here.
+A new upstream set is one line of facts in `bench.points.datasets`; an embedded one is also a module here and a line below.
 """
 
 from __future__ import annotations
@@ -9,21 +9,29 @@ from collections.abc import Callable
 from functools import cache
 
 from bench.data import mnist5k
-from bench.data.arrays import Dataset
+from bench.data.load import load
+from bench.data.split import Dataset
 from bench.errors import UserError
+from bench.points import UPSTREAM
+from bench.points.datasets import PROPRIETARY_SETS
 
-UPSTREAM_LOADERS: dict[str, Callable[[], Dataset]] = {"mnist5k": mnist5k.load}
+EMBEDDED_LOADERS: dict[str, Callable[[int], Dataset]] = {"mnist5k": mnist5k.load}
 
 
 @cache
-def load_upstream(name: str) -> Dataset:
-    """Returns an upstream set.
+def load_upstream(name: str, resolution: int) -> Dataset:
+    """Returns an upstream set, its evaluation splits at `resolution` pixels.
 
     Raises:
-      UserError: this version cannot read the set.
+      UserError: it is proprietary, not on disk, or not what it should be.
     """
-    if name not in UPSTREAM_LOADERS:
+    if name in EMBEDDED_LOADERS:
+        return EMBEDDED_LOADERS[name](resolution)
+    facts = UPSTREAM[name]
+    if name in PROPRIETARY_SETS or facts.files is None:
         raise UserError(
-            f"upstream set {name!r} is known by name only: this version reads {', '.join(UPSTREAM_LOADERS)}, not files on disk"
+            f"upstream set {name!r} is proprietary, nobody outside its owner can read it: put another one in its place with"
+            " --upstream, such as i21k, or a set of your own (docs/how-to/add-a-task.md)"
         )
-    return UPSTREAM_LOADERS[name]()
+    sizes = {"train": facts.train, "val": facts.val, "test": facts.test}
+    return load(name, facts.files, sizes, facts.classes, resolution, crop=facts.crop, side=facts.side)

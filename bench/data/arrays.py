@@ -1,45 +1,52 @@
-"""Labelled images in memory, split once and for all, with a fingerprint that goes into every record."""
+"""Labelled images in memory, split once and for all."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-SPLITS = ("train", "val", "test")
+from bench.data.order import Chunk
+from bench.data.sources.arrays import Arrays
+from bench.data.sources.source import Source, fingerprint
+from bench.data.split import Dataset, Seen, Split
 
 
 @dataclass(frozen=True)
-class Split:
-    """Images `uint8[N, H, W, 3]` and labels `int32[N]`; an example's identity is its index here."""
+class InMemory(Split):
+    """Images that are all of one size.
+
+    Attributes:
+      images: `uint8[N, H, W, 3]`.
+      labels: `int32[N]`, or `int32[N, L]` padded with -1 where an image has several right ones.
+      source: what the images were decoded from, if they were; the fingerprint is of it, whatever the resolution here.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int32]
+    source: Source | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Returns what identifies images, labels and their order."""
+        return fingerprint(self.source or Arrays(self.images, self.labels))
 
-@dataclass(frozen=True)
-class Dataset:
-    """The three splits: `train` is learnt from, `val` selects, `test` is read once, at the end of a run."""
+    def batches(self, chunks: Iterable[Chunk], seed: int) -> Iterator[Seen]:  # noqa: ARG002 - nothing is random here
+        """Yields the images of every chunk as they are."""
+        for chunk in chunks:
+            yield Seen(self.images[chunk.examples], self.labels[chunk.examples])
 
-    train: Split
-    val: Split
-    test: Split
-
-    def facts(self) -> dict[str, Any]:
-        """Returns the number of examples of each split and the fingerprint of their pixels, labels and order."""
-        digest = hashlib.sha256()
-        for name in SPLITS:
-            split = getattr(self, name)
-            digest.update(f"{name}{split.images.shape}".encode())
-            digest.update(split.images.tobytes())
-            digest.update(split.labels.astype("<i4").tobytes())
-        return {**{name: len(getattr(self, name)) for name in SPLITS}, "fingerprint": digest.hexdigest()[:16]}
+    def in_order(self, batch_size: int) -> Iterator[Seen]:
+        """Yields all images once, in order."""
+        for start in range(0, len(self), batch_size):
+            yield Seen(self.images[start : start + batch_size], self.labels[start : start + batch_size])
 
 
 def cut(images: NDArray[np.uint8], labels: NDArray[Any], sizes: tuple[int, int, int], seed: int) -> Dataset:
@@ -60,7 +67,7 @@ def cut(images: NDArray[np.uint8], labels: NDArray[Any], sizes: tuple[int, int, 
     if images.ndim == 3:
         images = np.repeat(images[..., None], 3, axis=-1)
     parts = np.split(order[: sum(sizes)], np.cumsum(sizes)[:-1])
-    return Dataset(*(Split(np.ascontiguousarray(images[p]), labels[p].astype(np.int32)) for p in parts))
+    return Dataset(*(InMemory(np.ascontiguousarray(images[p]), labels[p].astype(np.int32)) for p in parts))
 
 
 def resize(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from bench import cost
+from bench.augment import mixing
 from bench.train.hyper import Hyper
 from bench.train.program import Batches, Programs
 from bench.train.static import Static
@@ -68,7 +69,11 @@ def batches(case: Case) -> Batches:
     numbers = np.arange(count, dtype=np.int32).reshape(shape)
     pixels = images(count, case.resolution).reshape(*shape, case.resolution, case.resolution, 3)
     return Batches(
-        pixels, numbers % np.int32(CLASSES), numbers, np.zeros(shape, np.int32), np.full(case.chunk, 0.8, np.float32)
+        pixels,
+        numbers % np.int32(CLASSES),
+        numbers,
+        np.zeros(shape, np.int32),
+        mixing.draw(0, range(case.chunk), 0.2, 0.0, case.resolution),
     )
 
 

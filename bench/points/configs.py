@@ -22,10 +22,11 @@ from bench.points.tasks import TASKS, Task
 from bench.points.variants import FAMILIES, VARIANTS, Variant
 
 # Raised whenever the same config would train differently, so that old and new results are never mixed under one name.
-CONFIG_VERSION = 2
+CONFIG_VERSION = 3
 OPTIMIZERS = ("adam", "nesterov_agc", "momentum", "rmsprop")
 LOSSES = ("sigmoid", "softmax")
 DTYPES = ("float32", "bfloat16")
+RANDAUGMENTS = ("reference", "fixed")
 MAX_INT = 2**31 - 1  # what 32-bit device code can hold
 MAX_NAME = 255  # bytes; common file systems take no longer name
 
@@ -87,6 +88,9 @@ class Upstream(Config):
       clip: global norm to which gradients are clipped; for `nesterov_agc` the ratio of adaptive clipping.
       dtype: `float32` or `bfloat16`, in which the model computes, also when its checkpoint is transferred; parameters, norms'
         statistics, softmax and logits are float32 always.
+      randaug: `reference`, RandAugment with the quirks of the code that the released runs used, or `fixed`, without its bugs.
+      shards: parts of the batch within which Mixup mixes; the release had one a device, 1 mixes over the whole batch.
+      multiplicity: how often an image stands in its batch, augmented anew each time; the number of steps stays.
     """
 
     kind = "upstream"
@@ -108,12 +112,15 @@ class Upstream(Config):
     loss: str = ""
     clip: float = 0.0
     dtype: str = "float32"
+    randaug: str = "reference"
+    shards: int = 1
+    multiplicity: int = 1
 
     def __post_init__(self) -> None:
         me = "Upstream"
-        type_fields(self, {"model": str, "dataset": str, "aug": str, "optimizer": str, "loss": str, "dtype": str})
+        type_fields(self, dict.fromkeys(("model", "dataset", "aug", "optimizer", "loss", "dtype", "randaug"), str))
         type_fields(self, dict.fromkeys(("epochs", "lr", "wd", "do", "sd", "fraction", "clip"), float))
-        type_fields(self, dict.fromkeys(("seed", "batch_size", "warmup_steps", "resolution"), int))
+        type_fields(self, dict.fromkeys(("seed", "batch_size", "warmup_steps", "resolution", "shards", "multiplicity"), int))
         one_of(me, "model", self.model, VARIANTS)
         one_of(me, "dataset", self.dataset, UPSTREAM)
         one_of(me, "aug", self.aug, LEVELS)
@@ -123,6 +130,7 @@ class Upstream(Config):
         one_of(me, "optimizer", self.optimizer, OPTIMIZERS)
         one_of(me, "loss", self.loss, LOSSES)
         one_of(me, "dtype", self.dtype, DTYPES)
+        one_of(me, "randaug", self.randaug, RANDAUGMENTS)
         within(me, "epochs", self.epochs, 0, open_low=True)
         within(me, "lr", self.lr, 0, open_low=True)
         within(me, "clip", self.clip, 0, open_low=True)
@@ -134,6 +142,12 @@ class Upstream(Config):
         within(me, "batch_size", self.batch_size, 1, MAX_INT)
         within(me, "warmup_steps", self.warmup_steps, 0, MAX_INT)
         within(me, "resolution", self.resolution, 1, MAX_INT)
+        within(me, "shards", self.shards, 1, self.batch_size)
+        within(me, "multiplicity", self.multiplicity, 1, MAX_INT)
+        if self.batch_size % self.shards:
+            raise UserError(
+                f"Upstream: field 'shards' is {self.shards}, which does not divide the batch size {self.batch_size}"
+            )
         self._nameable()
 
     @staticmethod

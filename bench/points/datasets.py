@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.points.files import IMAGENET, IMAGENET_CUT, Files
+
 
 @dataclass(frozen=True)
 class UpstreamSet:
@@ -24,6 +26,8 @@ class UpstreamSet:
       agc: ratio of adaptive gradient clipping; the NFNet paper has 0.01 for batches of 4,096 and finds more right for smaller
         ones, up to 0.16 (section 4.1).
       crop: whether training images are Inception-cropped and flipped; digits keep their size and their hand.
+      files: where the images come from; None for embedded sets, and for proprietary ones, which nobody outside can read.
+      side: height and width of images that are all of one size and kept in memory; 0 where every image is decoded anew.
     """
 
     name: str
@@ -38,16 +42,50 @@ class UpstreamSet:
     head_bias: float = 0.0
     agc: float = 0.01
     crop: bool = True
+    files: Files | None = None
+    side: int = 0
+
+    def cropped_on_device(self, resolution: int) -> bool:
+        """Returns whether training images stay in memory whole, to be cropped by the training step, not while read."""
+        return self.crop and self.side == resolution
+
+
+def _imagenet21k(held_out: int) -> Files:
+    cuts = f"full[:{held_out}]", f"full[{held_out}:{2 * held_out}]", f"full[{2 * held_out}:]"
+    return Files("imagenet21k:1", test=cuts[0], val=cuts[1], train=cuts[2])
 
 
 UPSTREAM: dict[str, UpstreamSet] = {
     s.name: s
     for s in (
-        UpstreamSet("mnist5k", 4000, 500, 500, 10, 28, 64, 40, loss="softmax", agc=0.16, crop=False),
-        UpstreamSet("i1k", 1_268_355, 12_812, 50_000, 1000, 224, 4096, 10_000, head_bias=-6.9),
-        UpstreamSet("i21k", None, 102_400, None, 21_843, 224, 4096, 10_000, head_bias=-10.0),
+        UpstreamSet("mnist5k", 4000, 500, 500, 10, 28, 64, 40, loss="softmax", agc=0.16, crop=False, side=28),
+        UpstreamSet(
+            "i1k",
+            *(1_268_355, 12_812, 50_000, 1000, 224, 4096, 10_000),
+            head_bias=-6.9,
+            files=Files(IMAGENET, f"train[:{IMAGENET_CUT}]", f"train[{IMAGENET_CUT}:]", "validation"),
+        ),
+        # The released runs validated on 102,400 images (the denominator of their scores), never said which: the cut here is the
+        # public config's with four times the images.
+        UpstreamSet("i21k", None, 102_400, 102_400, 21_843, 224, 4096, 10_000, head_bias=-10.0, files=_imagenet21k(102_400)),
+        # The cut of big_vision's public config, vit_i21k.py.
+        UpstreamSet("i21k_bv", None, 25_600, 25_600, 21_843, 224, 4096, 10_000, head_bias=-10.0, files=_imagenet21k(25_600)),
+        # For laptops; the recipe is this project's own, the cut that of the task.
+        UpstreamSet(
+            "cifar100",
+            *(49_000, 1_000, 10_000, 100, 32, 512, 500),
+            loss="softmax",
+            agc=0.04,
+            files=Files("cifar100:3", "train[:49000]", "train[49000:]", "test"),
+            side=32,
+        ),
+        # "Revisiting Unreasonable Effectiveness of Data", section 3; "ConvNets Match Vision Transformers at Scale", section 2.
+        UpstreamSet("jft300m", None, None, None, 18_291, 224, 4096, 10_000),
+        UpstreamSet("jft4b", None, 130_000, None, 30_000, 224, 4096, 10_000, loss="softmax"),
     )
 }
 
 # Small sets that Python packages carry: they show that the way works, and no finding may rest on them.
 EMBEDDED_SETS = frozenset({"mnist5k"})
+# Google's own, never released: known by name, so that published figures can be read, and never loaded.
+PROPRIETARY_SETS = frozenset({"jft300m", "jft4b"})

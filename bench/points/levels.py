@@ -1,8 +1,10 @@
-"""The seven AugReg augmentation levels, under their released names.
+"""Augmentation levels: the seven of AugReg, under their released names, and the strengths of the convolutional recipes.
 
 The paper's text and figures call two of the levels differently (its `light1` is the released `light0`, its `light2` the
 released `light1`, its `heavy*` the released `strong*`). Code and file names use the released names; figures print the paper's.
-Source: "How to train your ViT?", section 3.3, and the released index.csv.
+Sources: "How to train your ViT?", section 3.3, and the released index.csv; NFNet: the paper's appendix A.1 and its code
+(experiment_nfnets.py); EfficientNetV2: the code's strengths of the last of four stages (there is no progressive schedule here);
+CoAtNet: its paper's table of hyper-parameters. All draw from the same sixteen operations.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ class Level:
       layers: RandAugment operations applied one after the other to every image; 0 switches RandAugment off.
       magnitude: RandAugment magnitude on the scale where 10 is the reference maximum (15 and 20 extrapolate).
       mixup: alpha of the Beta(alpha, alpha) that gives the Mixup coefficient of a step; 0 switches Mixup off.
+      cutmix: alpha of the Beta(alpha, alpha) that gives the area of CutMix's box; with Mixup, each has half of the batch.
+      mix_first: whether RandAugment comes after mixing.
+      per_image: whether every image draws a coefficient and a box of its own, not one for the whole step.
     """
 
     name: str
@@ -27,6 +32,9 @@ class Level:
     layers: int
     magnitude: int
     mixup: float
+    cutmix: float = 0.0
+    mix_first: bool = False
+    per_image: bool = False
 
 
 LEVELS: dict[str, Level] = {
@@ -39,5 +47,13 @@ LEVELS: dict[str, Level] = {
         Level("medium2", "medium2", 2, 15, 0.5),
         Level("strong1", "heavy1", 2, 20, 0.5),
         Level("strong2", "heavy2", 2, 20, 0.8),
+        Level("nfnet5", "NFNet-F0", 4, 5, 0.2, 1.0, mix_first=True, per_image=True),
+        Level("nfnet10", "NFNet-F1, F2", 4, 10, 0.2, 1.0, mix_first=True, per_image=True),
+        Level("nfnet15", "NFNet-F3 to F7", 4, 15, 0.2, 1.0, mix_first=True, per_image=True),
+        Level("effnetv2s", "EfficientNetV2-S", 2, 10, 0.0),
+        Level("effnetv2m", "EfficientNetV2-M", 2, 15, 0.2, 0.2, per_image=True),
+        Level("effnetv2l", "EfficientNetV2-L", 2, 20, 0.5, 0.5, per_image=True),
+        Level("coatnet", "CoAtNet, ImageNet", 2, 15, 0.8),
+        Level("coatnet_jft", "CoAtNet, JFT", 2, 5, 0.0),
     )
 }

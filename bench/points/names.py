@@ -37,6 +37,9 @@ _UPSTREAM_EXTRAS = {
     "loss": ("loss", str),
     "clip": ("clip", float),
     "dtype": ("dtype", str),
+    "ra": ("randaug", str),
+    "shards": ("shards", int),
+    "mult": ("multiplicity", int),
 }
 _TRANSFER_EXTRAS = {k: v for k, v in _UPSTREAM_EXTRAS.items() if k in ("seed", "batch", "warmup", "clip")}
 # The release prints steps // 1000, so 500 became 0k and 2,500 became 2k.
@@ -67,7 +70,8 @@ def _extras(config: Upstream | Transfer, known: dict[str, tuple[str, type]], rec
 
 def format_upstream(config: Upstream) -> str:
     """Returns the name of an upstream run."""
-    recipe = {"seed": 0, "dtype": "float32", **Upstream.recipe(config.model, config.dataset, config.optimizer)}
+    usual = {"seed": 0, "dtype": "float32", "randaug": "reference", "shards": 1, "multiplicity": 1}
+    recipe = {**usual, **Upstream.recipe(config.model, config.dataset, config.optimizer)}
     return (
         f"{config.variant.prefix}-{config.dataset_name}-{positional(config.epochs)}ep-lr_{_decimal(config.lr)}-aug_{config.aug}"
         f"-wd_{_decimal(config.wd)}-do_{_decimal(config.do)}-sd_{_decimal(config.sd)}"

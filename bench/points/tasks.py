@@ -1,19 +1,22 @@
 """Downstream tasks as data: group, classes and split sizes. How a task is loaded is `vtab.tasks`' business.
 
-Sizes of the five AugReg tasks: "How to train your ViT?", section 3.1 and the denominators of the released scores. The small
-tasks are cut from data that Python packages carry; they show that the way works, and no finding may rest on them.
+Sizes and cuts of the five AugReg tasks: "How to train your ViT?", section 3.1, and the denominators of the released scores; of
+`cifar10` and `oxford_flowers102`: big_vision's `configs/transfer.py`; `cars196`, which neither has, is cut like the latter. The
+small tasks are cut from data that Python packages carry; they show that the way works, and no finding may rest on them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.points.files import IMAGENET, IMAGENET_CUT, Files
+
 GROUPS = ("natural", "specialized", "structured")
 
 
 @dataclass(frozen=True)
 class Task:
-    """Facts of a downstream task; `synthetic` marks images that are rendered, not photographed."""
+    """Facts of a downstream task; `synthetic` marks rendered images; `files` says where images are that are not embedded."""
 
     name: str
     group: str
@@ -22,6 +25,17 @@ class Task:
     val: int
     test: int
     synthetic: bool = False
+    files: Files | None = None
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A set of images that only evaluates: name, the task whose classes it has, number of images, where they are."""
+
+    name: str
+    of: str
+    images: int
+    files: Files
 
 
 TASKS: dict[str, Task] = {
@@ -31,13 +45,57 @@ TASKS: dict[str, Task] = {
         Task("lfw_faces", "specialized", 2, 100, 40, 60),
         Task("synthetic_sprites_position", "structured", 16, 800, 200, 500, synthetic=True),
         Task("synthetic_sprites_orientation", "structured", 16, 800, 200, 500, synthetic=True),
-        Task("cifar100", "natural", 100, 49_000, 1_000, 10_000),
-        Task("imagenet2012", "natural", 1000, 1_268_355, 12_812, 50_000),
-        Task("kitti", "structured", 4, 6_347, 423, 711),
-        Task("oxford_iiit_pet", "natural", 37, 3_312, 368, 3_669),
-        Task("resisc45", "specialized", 45, 18_900, 6_300, 6_300),
+        Task("cars196", "natural", 196, 7_330, 814, 8_041, files=Files("cars196:2", "train[:7330]", "train[7330:]", "test")),
+        Task(
+            "cifar10", "natural", 10, 49_000, 1_000, 10_000, files=Files("cifar10:3", "train[:49000]", "train[49000:]", "test")
+        ),
+        Task(
+            "cifar100",
+            "natural",
+            100,
+            49_000,
+            1_000,
+            10_000,
+            files=Files("cifar100:3", "train[:49000]", "train[49000:]", "test"),
+        ),
+        Task(
+            "imagenet2012",
+            *("natural", 1000, 1_268_355, 12_812, 50_000),
+            files=Files(IMAGENET, f"train[:{IMAGENET_CUT}]", f"train[{IMAGENET_CUT}:]", "validation"),
+        ),
+        Task(
+            "kitti",
+            *("structured", 4, 6_347, 423, 711),
+            files=Files("kitti:3", "train", "validation", "test", "closest_vehicle_distance"),
+        ),
+        Task(
+            "oxford_flowers102",
+            *("natural", 102, 918, 102, 6_149),
+            files=Files("oxford_flowers102:2", "train[:918]", "train[918:]", "test"),
+        ),
+        Task(
+            "oxford_iiit_pet",
+            *("natural", 37, 3_312, 368, 3_669),
+            files=Files("oxford_iiit_pet:4", "train[:3312]", "train[3312:]", "test"),
+        ),
+        Task(
+            "resisc45",
+            *("specialized", 45, 18_900, 6_300, 6_300),
+            files=Files("resisc45:3", "train[:18900]", "train[18900:25200]", "train[25200:]"),
+        ),
     )
 }
 
 # Real images that Python packages carry; rendered ones are marked `synthetic`.
 EMBEDDED_TASKS = frozenset({"digits", "lfw_faces"})
+
+# ImageNet's other test sets: V2 validates transfers from ImageNet-21k (section 4.5), ReaL has corrected labels.
+EXTRAS: dict[str, Extra] = {
+    e.name: e
+    for e in (
+        Extra("imagenet_v2", "imagenet2012", 10_000, Files("imagenet_v2/matched-frequency:3", test="test")),
+        Extra(
+            "imagenet2012_real", "imagenet2012", 50_000, Files("imagenet2012_real:1", test="validation", label="real_labels")
+        ),
+    )
+}

@@ -63,7 +63,7 @@ class Record:
       status: `ok` or `diverged` (a loss that was not finite; measurements then stop where training did).
       measurements: in the order in which they were taken.
       params: number of parameters.
-      data: facts of the data used: number of examples of each split, fingerprint.
+      data: facts of the data used: number of examples of each split, fingerprint of all of it and of each split.
       device: kind of device.
       code_version: version of this package.
       cost: see `Cost`; the only part that may differ between two runs of one config.

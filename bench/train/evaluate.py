@@ -1,23 +1,26 @@
-"""Exact evaluation: every example counts once, whatever the batch size, because the last batch is padded and masked."""
+"""Exact evaluation: every example counts once, whatever the batch size or the number of devices; the last batch is padded."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.data.arrays import Split
+from bench.data.split import Split
 from bench.train.program import Programs
 
 
-def accuracy(programs: Programs, weights: Any, split: Split, classes: int) -> float:
-    """Returns the share of right top-1 answers over the whole split, in [0, 1]."""
-    size = programs.static.eval_batch
-    right = []
-    for start in range(0, len(split), size):
-        images, labels = split.images[start : start + size], split.labels[start : start + size]
-        missing = size - len(labels)
-        valid = np.arange(size) < len(labels)
-        images = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
-        right.append(programs.evaluate(weights, images, np.pad(labels, (0, missing)), valid, np.int32(classes)))
-    return sum(int(r) for r in right) / len(split)
+def correct(programs: Programs, weights: Any, split: Split, classes: int) -> NDArray[np.bool_]:
+    """Returns whether the top-1 answer is right, bool[N], for every example that has a right answer, in order.
+
+    Where several labels are right (ImageNet ReaL), one of them is enough; images without any (-1 only) are left out, as its
+    authors do.
+    """
+    size, found = programs.static.eval_batch, []
+    for seen in split.in_order(size):
+        images = np.pad(seen.images, ((0, size - len(seen.images)), (0, 0), (0, 0), (0, 0)))
+        answers = np.asarray(programs.evaluate(weights, images, np.int32(classes)))[: len(seen.images)]
+        labels = seen.labels.reshape(len(answers), -1)
+        found.append((answers[:, None] == labels).any(1)[(labels >= 0).any(1)])
+    return np.concatenate(found)

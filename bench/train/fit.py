@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -10,12 +11,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from bench.augment import mixup
-from bench.data.arrays import Dataset
 from bench.data.order import Order
+from bench.data.split import Dataset
 from bench.records.record import Cost, Measurement
 from bench.train.checkpoints import Checkpoints
-from bench.train.evaluate import accuracy
+from bench.train.evaluate import correct
+from bench.train.feed import feed, spans
 from bench.train.hyper import Hyper
 from bench.train.program import Batches, Programs, State
 
@@ -85,7 +86,8 @@ def fit(
     hyper: Hyper,
     classes: int,
     *,
-    mixup_alpha: float = 0.0,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
     evaluations: int = 1,
     checkpoints: Checkpoints | None = None,
     watch: Watch | None = None,
@@ -102,7 +104,8 @@ def fit(
       order: of the training examples.
       hyper: traced hyper-parameters.
       classes: number of real classes; the head may have more.
-      mixup_alpha: alpha of Mixup's Beta distribution, 0 for none.
+      mixup: alpha of Mixup's Beta distribution, 0 for none.
+      cutmix: the same of CutMix.
       evaluations: how often the validation split is measured.
       checkpoints: where to resume from and to save to.
       watch: progress and stop.
@@ -112,21 +115,22 @@ def fit(
     """
     watch = watch or Watch()
     total, chunk = int(hyper.steps), programs.static.chunk
-    due = {round(total * (i + 1) / evaluations) for i in range(evaluations)}
+    due = sorted({round(total * (i + 1) / evaluations) for i in range(evaluations)})
     found = _resumed(start, checkpoints)
-    while (step := int(found.state.step)) < total:
-        end = min(step + chunk, min(d for d in due if d > step))
-        _advance(programs, found, _gather(data, order, hyper, mixup_alpha, step, end - step, chunk), end - step, classes, hyper)
-        if found.why:
-            return found
-        if end in due:
-            _measure(programs, found, data, "val", classes)
-        watch.progress(end, total)
-        stop = watch.stop()
-        if checkpoints and end < total and (stop or checkpoints.due):
-            checkpoints.save(found.state, found.notes())
-        if stop and end < total:
-            raise Preempted
+    ways = spans(int(found.state.step), total, chunk, due)
+    with contextlib.closing(feed(programs, data.train, order, mixup, cutmix, ways)) as batches:
+        for (first, end), seen in zip(ways, batches, strict=True):
+            _advance(programs, found, seen, end - first, classes, hyper)
+            if found.why:
+                return found
+            if end in due:
+                _measure(programs, found, data, "val", classes)
+            watch.progress(end, total)
+            stop = watch.stop()
+            if checkpoints and end < total and (stop or checkpoints.due):
+                checkpoints.save(found.state, found.notes())
+            if stop and end < total:
+                raise Preempted
     # The last step's loss says nothing of its own update.
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found.state.weights)):
         found.why = f"a weight was not finite after step {total - 1}"
@@ -142,13 +146,6 @@ def _resumed(start: State, checkpoints: Checkpoints | None) -> Fitted:
     state, notes = restored
     measurements = [Measurement(**m) for m in notes["measurements"]]
     return Fitted(state, measurements, dict(notes["seconds"]), notes["attempts"] + 1, notes["images_evaluated"])
-
-
-def _gather(data: Dataset, order: Order, hyper: Hyper, alpha: float, step: int, steps: int, chunk: int) -> Batches:
-    seen = order.chunk(step, steps)
-    examples, epochs = (np.pad(x, ((0, chunk - steps), (0, 0))) for x in seen)
-    coefficients = np.pad(mixup.coefficients(int(hyper.seed), range(step, step + steps), alpha), (0, chunk - steps))
-    return Batches(data.train.images[examples], data.train.labels[examples], examples, epochs, coefficients)
 
 
 def _advance(programs: Programs, found: Fitted, batches: Batches, steps: int, classes: int, hyper: Hyper) -> None:
@@ -170,7 +167,7 @@ def _measure(programs: Programs, found: Fitted, data: Dataset, split: str, class
     started = time.perf_counter()
     found.seconds["compile"] += started - compiling
     examples = getattr(data, split)
-    value = accuracy(programs, found.state.weights, examples, classes)
+    right = correct(programs, found.state.weights, examples, classes)
     found.seconds["eval"] += time.perf_counter() - started
     found.images_evaluated += len(examples)
-    found.measurements.append(Measurement(split, "accuracy", len(examples), value, int(found.state.step)))
+    found.measurements.append(Measurement(split, "accuracy", len(right), float(right.mean()), int(found.state.step)))

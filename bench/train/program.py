@@ -18,7 +18,7 @@ import numpy as np
 
 from bench import models
 from bench.augment import batch as augment
-from bench.augment import mixup
+from bench.augment import mixing
 from bench.models import Noise
 from bench.train import losses, optimizers
 from bench.train.hyper import Hyper
@@ -26,6 +26,8 @@ from bench.train.placement import Placement
 from bench.train.static import Static
 
 Tree = Any
+# Equals no label, not even the -1 that pads several right ones.
+NO_ANSWER = -2
 
 
 class State(NamedTuple):
@@ -43,13 +45,19 @@ class State(NamedTuple):
 
 
 class Batches(NamedTuple):
-    """What `chunk` steps see: uint8[K, B, H, W, 3], int32[K, B], int32[K, B], int32[K, B], float32[K]."""
+    """What `chunk` steps see.
+
+    Attributes:
+      images: uint8[K, B, H, W, 3].
+      labels, examples, passes: int32[K, B]; the latter two are what augmentation is keyed by.
+      mixing: of every step, arrays [K, ...].
+    """
 
     images: Any
     labels: Any
     examples: Any
-    epochs: Any
-    mixup: Any
+    passes: Any
+    mixing: mixing.Mixing
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,9 @@ class Programs:
         self.model = models.build(static.model, static.classes, static.head_bias, dtype, static.execution)
         batches = (static.batch_size, static.eval_batch)
         self.placement = Placement(devices or jax.devices(), batches, static.execution.fsdp)
-        self._augmentation = augment.Augmentation.at(static.resolution, flip=static.crop, crop=static.crop)
+        self._augmentation = augment.Augmentation.at(
+            static.resolution, flip=static.crop, crop=static.crop, fixed=static.fixed, mix_first=static.mix_first
+        )
 
     def _init(self, seed: jax.Array) -> Tree:
         return models.init(self.model, seed, self.static.resolution)
@@ -118,24 +128,31 @@ class Programs:
         params: Tree,
         stats: Tree,
         images: jax.Array,
-        labels: jax.Array,
+        targets: jax.Array,
         classes: jax.Array,
-        lam: jax.Array,
         noise: Noise,
     ) -> tuple[jax.Array, Tree]:
-        targets = jax.nn.one_hot(labels, self.static.classes, dtype=jnp.float32)
-        logits, _, stats = models.train(self.model, params, stats, mixup.mix(augment.to_float(images), lam), noise)
-        return losses.LOSSES[self.static.loss](losses.mask_logits(logits, classes), mixup.mix(targets, lam)), stats
+        logits, _, stats = models.train(self.model, params, stats, images, noise)
+        return losses.LOSSES[self.static.loss](losses.mask_logits(logits, classes), targets), stats
 
     def _step(self, state: State, data: Batches, classes: jax.Array, hyper: Hyper) -> tuple[State, jax.Array]:
         key = jax.random.key(hyper.seed)
         masks, augmentation = jax.random.split(key)
-        images = augment.augment_batch(
-            data.images, augmentation, data.epochs, data.examples, hyper.layers, hyper.magnitude, self._augmentation
+        images, targets = augment.augment_and_mix(
+            data.images,
+            jax.nn.one_hot(data.labels, self.static.classes, dtype=jnp.float32),
+            augmentation,
+            data.passes,
+            data.examples,
+            hyper.layers,
+            hyper.magnitude,
+            data.mixing,
+            self._augmentation,
+            self.static.shards,
         )
         noise = Noise(jax.random.key_data(jax.random.fold_in(masks, state.step)), hyper.dropout, hyper.stochastic_depth)
         (loss, stats), grads = jax.value_and_grad(self._loss, has_aux=True)(
-            state.params, state.stats, images, data.labels, classes, data.mixup, noise
+            state.params, state.stats, images, targets, classes, noise
         )
         lr = optimizers.learning_rate(state.step, hyper.lr, hyper.warmup, hyper.steps)
         optimizer = optimizers.build(self.static.optimizer, lr, hyper.wd, hyper.clip)
@@ -155,17 +172,17 @@ class Programs:
         done: tuple[State, jax.Array] = jax.lax.fori_loop(0, count, body, (state, jnp.zeros(self.static.chunk, jnp.float32)))
         return done
 
-    def _evaluate(self, weights: Tree, images: jax.Array, labels: jax.Array, valid: jax.Array, classes: jax.Array) -> jax.Array:
+    def _evaluate(self, weights: Tree, images: jax.Array, classes: jax.Array) -> jax.Array:
         logits, _ = models.evaluate(self.model, weights, augment.to_float(images))
-        right = losses.mask_logits(logits, classes).argmax(-1).astype(jnp.int32) == labels
-        # A parameter that is not finite must not count as a right answer by accident of argmax.
-        return jnp.sum(right & valid & jnp.isfinite(logits).all(-1), dtype=jnp.int32)
+        answer = losses.mask_logits(logits, classes).argmax(-1).astype(jnp.int32)
+        # A parameter that is not finite must not give a right answer by accident of argmax.
+        return jnp.where(jnp.isfinite(logits).all(-1), answer, NO_ANSWER)
 
     def _arguments(self) -> tuple[Any, ...]:
         s = self.static
         images = np.zeros((s.chunk, s.batch_size, s.resolution, s.resolution, 3), np.uint8)
         numbers = np.zeros((s.chunk, s.batch_size), np.int32)
-        data = Batches(images, numbers, numbers, numbers, np.zeros(s.chunk, np.float32))
+        data = Batches(images, numbers, numbers, numbers, mixing.draw(0, range(s.chunk), 0, 0, s.resolution, s.draws))
         return jax.eval_shape(self._start, self.shapes), data, np.int32(0), np.int32(0), Hyper.cast()
 
     @cached_property
@@ -173,20 +190,19 @@ class Programs:
         """Returns the compiled `(state, batches, count, classes, hyper) -> (state, losses[chunk])`; `state` is given up."""
         arguments, place = self._arguments(), self.placement
         state, rest = place.tree(arguments[0]), place.everywhere
-        data = Batches(*(place.batch(1),) * 4, place.everywhere)
+        data = Batches(*(place.batch(1),) * 4, mixing.Mixing(place.everywhere, place.everywhere))
         step = jax.jit(self._chunk, donate_argnums=0, in_shardings=(state, data, rest, rest, rest), out_shardings=(state, rest))
         return self._compile("train step", step, arguments)
 
     @cached_property
     def evaluate(self) -> Any:
-        """Returns the compiled `(weights, images, labels, valid, classes) -> number of right answers`."""
+        """Returns the compiled `(weights, images, classes) -> int32[eval_batch]`: answers, or `NO_ANSWER` (not finite)."""
         s = self.static
         images = np.zeros((s.eval_batch, s.resolution, s.resolution, 3), np.uint8)
-        labels, valid = np.zeros(s.eval_batch, np.int32), np.zeros(s.eval_batch, bool)
         place = self.placement
-        shardings = (place.tree(self.shapes), *(place.batch(0),) * 3, place.everywhere)
+        shardings = (place.tree(self.shapes), place.batch(0), place.everywhere)
         program = jax.jit(self._evaluate, in_shardings=shardings, out_shardings=place.everywhere)
-        return self._compile("evaluation", program, (self.shapes, images, labels, valid, np.int32(0)))
+        return self._compile("evaluation", program, (self.shapes, images, np.int32(0)))
 
     def _compile(self, what: str, function: Any, arguments: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
         started, hits = time.perf_counter(), _cache_hits

@@ -51,9 +51,9 @@ def run(
     Raises:
       bench.train.fit.Preempted: `watch.stop` said so.
     """
-    data = load_upstream(config.dataset)
-    order = Order(len(data.train), config.batch_size, config.seed, config.fraction)
-    hyper = Hyper.of_upstream(config, config.steps(len(order.members)))
+    data = load_upstream(config.dataset, config.resolution)
+    order = Order(len(data.train), config.batch_size, config.seed, config.fraction, config.multiplicity)
+    hyper = Hyper.of_upstream(config, config.steps(order.size))
     checkpoints = Checkpoints(folder, attempt, checkpoint_seconds)
     made = programs(Static.of(config, execution))
     classes = config.data.classes
@@ -64,7 +64,8 @@ def run(
         order,
         hyper,
         classes,
-        mixup_alpha=config.level.mixup,
+        mixup=config.level.mixup,
+        cutmix=config.level.cutmix,
         evaluations=EVALUATIONS,
         checkpoints=checkpoints,
         watch=watch,
@@ -75,7 +76,7 @@ def run(
         status=found.status,
         measurements=tuple(found.measurements),
         params=models.count_params(config.model, classes, config.resolution),
-        data={**data.facts(), "train": len(order.members)},
+        data={**data.facts(), "train": order.size},
         device=device(),
         code_version=bench.__version__,
         cost=found.cost(config.batch_size, forward_flops(config.model, config.resolution, classes)),

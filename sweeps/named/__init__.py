@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 
 from bench.errors import UserError, choose_from
+from bench.points import UPSTREAM
 from sweeps.space import Sweep
 
 
@@ -18,13 +19,18 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Sweep:
-    """Returns a named sweep.
+    """Returns a named sweep; `NAME@SET` is the sweep NAME over the upstream set SET.
 
     Raises:
-      UserError: there is none of that name.
+      UserError: there is no sweep, or no upstream set, of that name.
     """
+    name, at, dataset = name.partition("@")
     if name not in names():
         raise UserError(f"no sweep {name!r}; {choose_from(name, names())}")
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     sweep: Sweep = module.SWEEP
-    return sweep
+    if not at:
+        return sweep
+    if dataset not in UPSTREAM:
+        raise UserError(f"no upstream set {dataset!r}; {choose_from(dataset, UPSTREAM)}")
+    return sweep.on(dataset)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.data.arrays import Dataset, cut, resize
+from bench.data.arrays import cut, resize
+from bench.data.split import Dataset
 
 SIZES = (800, 200, 797)
 SPLIT_SEED = 1797

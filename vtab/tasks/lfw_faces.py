@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.data.arrays import Dataset, cut, resize
+from bench.data.arrays import cut, resize
+from bench.data.split import Dataset
 
 SIZES = (100, 40, 60)
 SPLIT_SEED = 200

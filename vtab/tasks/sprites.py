@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.arrays import Dataset, cut, resize
+from bench.data.arrays import cut, resize
+from bench.data.split import Dataset
 
 SIZES = (800, 200, 500)
 SPLIT_SEED = 2017

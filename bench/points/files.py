@@ -1,0 +1,102 @@
+"""Where the images of sets come from, as data: names in TensorFlow Datasets, splits, licences. Nothing is read here.
+
+Split specifications are TFDS's, written with absolute numbers, which mean the same examples in every version of its library.
+Sources: "How to train your ViT?", section 3.1, big_vision's `configs/transfer.py` and the denominators of the released scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The environment variable that says in which folders sets lie.
+DATA = "AUGREG_DATA"
+# The three purposes of a split, in this order everywhere: learnt from, selects, read once at the end.
+PURPOSES = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where TFDS keeps a set, and how our splits are cut from its.
+
+    Attributes:
+      tfds: `name[/config]:version`; of the version only the major number, which changes where examples or their order do.
+      train, val, test: specifications; empty where there is no such split.
+      label: the feature that holds the label, or a function of `bench.data.sources.labels`.
+    """
+
+    tfds: str
+    train: str = ""
+    val: str = ""
+    test: str = ""
+    label: str = "label"
+
+    @property
+    def name(self) -> str:
+        """Returns the set's name in TFDS, without config and version."""
+        return self.tfds.partition(":")[0].partition("/")[0]
+
+    @property
+    def folder(self) -> str:
+        """Returns the folder of the prepared versions, relative to a TFDS folder."""
+        return self.tfds.partition(":")[0]
+
+    @property
+    def major(self) -> str:
+        """Returns the major number of the version."""
+        return self.tfds.partition(":")[2]
+
+    def splits(self) -> dict[str, str]:
+        """Returns the specification of every split that there is, by purpose."""
+        return {purpose: spec for purpose in PURPOSES if (spec := getattr(self, purpose))}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose a set is and how one gets it; no part of any digest.
+
+    Attributes:
+      licence: in a few words, as its makers state it.
+      get: what to do, one line.
+    """
+
+    licence: str
+    get: str
+
+
+_PREPARE = "tensorflow_datasets.builder({!r}).download_and_prepare() in Python"
+_BUILD = _PREPARE + ", which downloads it"
+_UNSTATED = "not stated; research use"
+
+ORIGINS: dict[str, Origin] = {
+    "cars196": Origin(
+        _UNSTATED,
+        "its home page is gone: put a mirror's archives into TFDS's downloads/manual, then " + _PREPARE.format("cars196"),
+    ),
+    "cifar10": Origin(_UNSTATED, _BUILD.format("cifar10")),
+    "cifar100": Origin(_UNSTATED, _BUILD.format("cifar100")),
+    "imagenet2012": Origin(
+        "research only, on registration",
+        "get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from image-net.org, put them into"
+        " TFDS's downloads/manual, then " + _PREPARE.format("imagenet2012"),
+    ),
+    "imagenet2012_real": Origin(
+        "labels Apache-2.0, images as ImageNet's",
+        "put ILSVRC2012_img_val.tar into TFDS's downloads/manual, then " + _PREPARE.format("imagenet2012_real"),
+    ),
+    "imagenet21k": Origin(
+        "research only, on registration",
+        "TFDS has no builder for it: docs/how-to/build-imagenet21k.md makes one from the tar files",
+    ),
+    "imagenet_v2": Origin("MIT (the collection)", _BUILD.format("imagenet_v2/matched-frequency")),
+    "kitti": Origin("CC BY-NC-SA 3.0", _BUILD.format("kitti") + "; needs opencv-python"),
+    "oxford_flowers102": Origin(_UNSTATED, _BUILD.format("oxford_flowers102") + "; needs scipy"),
+    "oxford_iiit_pet": Origin("CC BY-SA 4.0", _BUILD.format("oxford_iiit_pet")),
+    "resisc45": Origin(
+        _UNSTATED,
+        "put the folder NWPU-RESISC45 of its archive into TFDS's downloads/manual, then " + _PREPARE.format("resisc45"),
+    ),
+}
+
+IMAGENET = "imagenet2012:5"
+# The first 99% of the training images, rounded as TFDS rounds; the rest is "minival".
+IMAGENET_CUT = 1_268_355
