@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,9 +13,27 @@ import click
 
 from bench import __version__
 from bench.errors import UserError
+from bench.points import files
 
 TABLE = click.argument("table", type=click.Path(path_type=Path))
 FOLDER = click.argument("workdir", type=click.Path(path_type=Path))
+SEED = click.IntRange(0, 2**32, max_open=True)
+UPSTREAM = click.option("--upstream", metavar="SET", help="Put another upstream set in the place of the sweep's.")
+
+
+def _data(_context: click.Context, _option: click.Parameter, folder: str | None) -> None:
+    # Workers inherit the environment, so it is the one place that says where data is.
+    if folder:
+        os.environ[files.DATA] = folder
+
+
+DATA = click.option(
+    "--data",
+    metavar="FOLDER",
+    callback=_data,
+    expose_value=False,
+    help="Where sets lie, local or gs://; several are separated as in PATH. AUGREG_DATA or TFDS's folder by default.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -82,28 +101,103 @@ def convert(source: str, target: Path, model: str, layout: str) -> None:
     click.echo(f"{target}: {arrays} arrays", err=True)
 
 
+@cli.group(invoke_without_command=True)
+@DATA
+@click.pass_context
+def data(context: click.Context) -> None:
+    """List the data sets, check one, or look at how it is augmented.
+
+    \b
+    augreg data                              which sets there are, and what is on disk
+    augreg data check NAME                   is everything there, and right
+    augreg data show NAME --aug strong1 ...  a sheet of augmented images
+    """  # noqa: D301 - click wants the character backspace
+    if context.invoked_subcommand is None:
+        context.invoke(data_list, name=None)
+
+
+@data.command("list")
+@click.argument("name", required=False)
+@DATA
+def data_list(name: str | None) -> None:
+    """List all sets, what is on disk and how to get the rest, or all that is known of one."""
+    from sweeps.data import detail_lines, list_lines
+
+    for line in list_lines() if name is None else detail_lines(name):
+        click.echo(line)
+
+
+@data.command("check")
+@click.argument("name")
+@DATA
+@click.option("--sample", type=click.IntRange(1), help="Images of each split to read, evenly spaced; 20000 by default.")
+@click.option("--all", "every", is_flag=True, help="Read every image instead.")
+def data_check(name: str, sample: int | None, every: bool) -> None:
+    """Check a set on disk: counts, labels, images, duplicates; print its fingerprints."""
+    from rich.console import Console
+
+    from bench.data.check import SAMPLE
+    from sweeps.data import Bar, check_lines
+
+    if every and sample is not None:
+        raise UserError("--all and --sample exclude each other: give one of them")
+    with Bar(Console(stderr=True)) as bar:
+        for line in check_lines(name, None if every else SAMPLE if sample is None else sample, bar.show):
+            click.echo(line)
+
+
+@data.command("show")
+@click.argument("name")
+@DATA
+@click.option("--aug", required=True, help="The augmentation level, such as strong1.")
+@click.option("--split", help="The split; train by default, or the only one.")
+@click.option("-n", "--number", type=click.IntRange(1), default=64, show_default=True, help="Images.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the run whose first batch is shown.")
+@click.option("--resolution", type=click.IntRange(1), help="Pixels; those of the upstream set by default, 224 for a task.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, .svg or .pdf file.")
+def data_show(name: str, aug: str, split: str | None, number: int, seed: int, resolution: int | None, output: Path) -> None:
+    """Draw images of a set as they are stored, beside what training with an augmentation level makes of them."""
+    # A few images: not worth the memory of an accelerator that may be at work.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    from sweeps.contact import show
+
+    show(name, aug, split, number, seed, resolution, output)
+
+
 @cli.command()
 @click.argument("name")
+@UPSTREAM
 @click.option("--names", is_flag=True, help="Print the name of every run instead of the summary.")
-def plan(name: str, names: bool) -> None:
+def plan(name: str, upstream: str | None, names: bool) -> None:
     """Say what a sweep would compute, without running it."""
     from sweeps.named import find
     from sweeps.plan import lines
 
-    sweep = find(name)
+    sweep = find(f"{name}@{upstream}" if upstream else name)
     for line in (p.name for p in sweep.points) if names else lines(sweep):
         click.echo(line)
 
 
 @cli.command()
 @click.argument("name")
+@UPSTREAM
+@DATA
 @click.option("--workdir", type=click.Path(path_type=Path), help="Where everything goes; results/NAME by default.")
 @click.option("--workers", type=int, default=0, help="Worker processes at once; one a core by default.")
 @click.option("--checkpoint-seconds", type=float, default=30.0, show_default=True, help="Least time between checkpoints.")
 @click.option("--remat", is_flag=True, help="Recompute activations in the backward pass: less memory, a third more compute.")
 @click.option("--scan", is_flag=True, help="Compile equal blocks once: deep models compile faster.")
 @click.option("--fsdp", is_flag=True, help="Split weights and optimiser state over the devices instead of copying them.")
-def run(name: str, workdir: Path | None, workers: int, checkpoint_seconds: float, remat: bool, scan: bool, fsdp: bool) -> None:
+def run(
+    name: str,
+    upstream: str | None,
+    workdir: Path | None,
+    workers: int,
+    checkpoint_seconds: float,
+    remat: bool,
+    scan: bool,
+    fsdp: bool,
+) -> None:
     """Run a sweep, or go on with it, and write its table, figures, recommendation and page.
 
     Safe to stop at any moment (Ctrl-C, kill -9, a lost machine): the same command goes on, and ends in the same table.
@@ -113,6 +207,7 @@ def run(name: str, workdir: Path | None, workers: int, checkpoint_seconds: float
 
     if not 0 <= checkpoint_seconds < math.inf:
         raise UserError(f"--checkpoint-seconds is {checkpoint_seconds:g}, but must be at least 0 and finite")
+    name = f"{name}@{upstream}" if upstream else name
     run_sweep(name, workdir or Path("results") / name, workers, checkpoint_seconds, Execution(remat, scan, fsdp))
 
 

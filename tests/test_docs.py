@@ -8,19 +8,33 @@ from pathlib import Path
 import click
 import pytest
 
-from bench.data import UPSTREAM_LOADERS
-from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Transfer, Upstream, names
+from bench import data
+from bench.data import check
+from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Transfer, Upstream, files, names
+from bench.points.datasets import PROPRIETARY_SETS
+from bench.points.tasks import EXTRAS
 from bench.points.variants import FAMILIES
 from bench.records.schema import COLUMNS
 from sweeps import named
 from sweeps.cli import cli
 from sweeps.layout import Workdir
-from vtab.tasks import LOADERS
+from vtab import tasks
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("results/**/*.md")])
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
-COMMANDS = sorted(cli.commands)
+
+
+def walk(group, path=()):
+    """Yields (words, command) of every command that is no group."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from walk(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(sorted(walk(cli)))
 
 
 def section(title, level="##"):
@@ -59,16 +73,21 @@ def headings():
     return re.findall(r"^### `augreg ([^`]*)`$", section("Commands"), re.MULTILINE)
 
 
+def words(heading):
+    """Returns the words of a heading that are no arguments."""
+    return " ".join(word for word in heading.split() if word.islower())
+
+
 def test_the_commands_are_these():
-    assert sorted(h.split()[0] for h in headings()) == COMMANDS
+    assert sorted(map(words, headings())) == list(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_its_arguments_options_and_an_example(name):
-    [heading] = [h for h in headings() if h.split()[0] == name]
-    command = cli.commands[name]
+    [heading] = [h for h in headings() if words(h) == name]
+    command = COMMANDS[name]
     arguments = [p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)]
-    assert heading.split()[1:] == arguments
+    assert heading.split()[len(name.split()) :] == arguments
     text = section(f"`augreg {heading}`", "###")
     options = [p for p in command.params if isinstance(p, click.Option)]
     rows = table(text) if options else []
@@ -78,7 +97,9 @@ def test_a_command_has_its_arguments_options_and_an_example(name):
         assert ("; required" in row["meaning"]) == option.required
     examples = re.findall(r"```\n(.*?)```", text, re.DOTALL)
     assert examples
-    assert all(line.startswith(f"augreg {name}") for block in examples for line in block.splitlines())
+    # A group alone does what its command `list` does.
+    starts = (f"augreg {name}", f"augreg {name.removesuffix(' list')}")
+    assert all(line.startswith(starts) for block in examples for line in block.splitlines())
 
 
 def test_the_defaults_of_options_are_said():
@@ -86,7 +107,11 @@ def test_the_defaults_of_options_are_said():
     assert "30 by default" in found["--checkpoint-seconds"]
     assert "augreg-bench by default" in found["--title"]
     assert "md (the default)" in found["--format"]
-    defaults = {o.opts[0]: o.default for c in cli.commands.values() for o in c.params if isinstance(o, click.Option)}
+    assert "20,000 by default" in found["--sample"]
+    assert check.SAMPLE == 20_000
+    assert ("64 by default" in found["-n, --number"], "0 by default" in found["--seed"]) == (True, True)
+    defaults = {o.opts[0]: o.default for c in COMMANDS.values() for o in c.params if isinstance(o, click.Option)}
+    assert (defaults["-n"], defaults["--seed"]) == (64, 0)
     assert (defaults["--checkpoint-seconds"], defaults["--title"], defaults["--format"]) == (30.0, "augreg-bench", "md")
     assert defaults["--workers"] == 0
 
@@ -110,7 +135,9 @@ def test_the_tasks_are_these():
     for row, task in zip(table(section("Tasks")), TASKS.values(), strict=True):
         facts = (task.name, task.group, *map(number, (task.classes, task.train, task.val, task.test)), yes(task.synthetic))
         assert tuple(row.values())[:7] == facts
-        assert (row["source"] != "known by name only") == (task.name in LOADERS), task.name
+        assert row["source"].startswith(f"TFDS {task.files.tfds}") if task.files else task.name in tasks.EMBEDDED_LOADERS, (
+            task.name
+        )
 
 
 def test_the_upstream_sets_are_these():
@@ -121,7 +148,10 @@ def test_the_upstream_sets_are_these():
             *map(number, (s.batch_size, s.warmup_steps)),
         ]
         assert list(row.values())[:9] == [s.name, *sizes, s.loss]
-        assert (row["source"] != "known by name only") == (s.name in UPSTREAM_LOADERS), s.name
+        source = f"TFDS {s.files.tfds}" if s.files else None
+        assert row["source"] == (source or row["source"]), s.name
+        assert bool(source) == (s.name not in data.EMBEDDED_LOADERS and s.name not in PROPRIETARY_SETS), s.name
+        assert row["source"].startswith("proprietary") == (s.name in PROPRIETARY_SETS), s.name
 
 
 def test_the_models_are_these():
@@ -136,7 +166,10 @@ def test_the_modifiers_are_these():
 
 
 def test_the_levels_are_these():
-    expected = [(v.name, v.paper, str(v.layers), str(v.magnitude), str(v.mixup)) for v in LEVELS.values()]
+    expected = [
+        (v.name, v.paper, *map(str, (v.layers, v.magnitude, v.mixup, v.cutmix)), yes(v.mix_first), yes(v.per_image))
+        for v in LEVELS.values()
+    ]
     assert [tuple(row.values()) for row in table(section("Augmentation levels"))] == expected
 
 
@@ -224,22 +257,34 @@ def blocks(page):
                     yield line.strip()
 
 
+# What a page adds to the facts before it checks it.
+ADDED = {"my_birds"}
+
+
+def data_sets():
+    return {*TASKS, *UPSTREAM, *EXTRAS, *ADDED}
+
+
 LINES = [(page.relative_to(ROOT).as_posix(), line) for page in PAGES for line in dict.fromkeys(blocks(page))]
 
 
 def test_there_are_examples():
     assert {page for page, _ in LINES} >= {"docs/reference.md"}
-    assert {line.split()[1] for _, line in LINES} >= set(COMMANDS)
+    assert {name for _, line in LINES for name in COMMANDS if f"{line} ".startswith(f"augreg {name} ")} == set(COMMANDS)
 
 
 @pytest.mark.parametrize(("page", "line"), LINES)
-def test_a_command_in_a_code_block_is_one(page, line):  # noqa: ARG001 - the page is for the test's name
-    _, name, *arguments = shlex.split(line, comments=True)
+def test_a_command_in_a_code_block_is_one(page, line, monkeypatch):  # noqa: ARG001 - the page is for the test's name
+    monkeypatch.setenv(files.DATA, "")  # which --data sets
+    group, (_, name, *arguments) = cli, shlex.split(line, comments=True)
     # Below the group, as on the command line: click keeps the help option of a command's first context.
-    group = cli.make_context("augreg", [name])
-    with cli.commands[name].make_context(name, arguments, parent=group) as context:
-        sweep = context.params.get("name")
-        assert sweep is None or sweep in named.names()
+    above = cli.make_context("augreg", [name])
+    while isinstance(command := group.commands[name], click.Group) and arguments and not arguments[0].startswith("-"):
+        above = command.make_context(name, arguments, parent=above)
+        group, (name, *arguments) = command, arguments
+    with command.make_context(name, arguments, parent=above) as context:
+        given = context.params.get("name")
+        assert given is None or given in (data_sets() if group.name == "data" else named.names())
 
 
 def anchors(page):

@@ -16,7 +16,7 @@ from sweeps.executors.local import Local
 from sweeps.layout import Workdir
 from sweeps.named import find
 
-COMMANDS = ("convert", "heatmap", "models", "plan", "recommend", "report", "run", "select", "status", "sweeps", "table")
+COMMANDS = ("convert", "data", "heatmap", "models", "plan", "recommend", "report", "run", "select", "status", "sweeps", "table")
 
 
 @pytest.fixture
@@ -238,6 +238,25 @@ def test_plan_counts_runs_steps_and_programs(augreg):
     # 8 upstream runs of 12 epochs of 400 and 8 of 4,000 digits in batches of 64, 128 transfers of 20 steps; one program a kind.
     assert 8 * (75 + 750) + 128 * 20 == 9160
     assert [line.split()[:4] for line in lines[2:]] == [["ViT-mu", "144", "9160", "2"], ["NFNet-mu", "144", "9160", "2"]]
+
+
+def test_plan_of_another_upstream_set_counts_its_examples(augreg):
+    code, out, _ = augreg("plan", "smoke", "--upstream", "cifar100")
+    assert code == 0
+    assert out.startswith("smoke@cifar100: 4 upstream runs, 8 transfers\n")
+    # 15 epochs of a tenth of 49,000 in batches of 512 are 144 steps, the transfers 10 each.
+    assert out.splitlines()[2].split()[:3] == ["ViT-mu", "12", str(4 * 144 + 8 * 10)]
+    assert augreg("plan", "smoke", "--upstream", "nope")[0] == 2
+
+
+def test_a_run_over_a_set_that_is_not_here_says_so_in_one_line(tmp_path):
+    command = [sys.executable, "-m", "sweeps.cli", "run", "smoke", "--upstream", "cifar100", "--data", tmp_path]
+    done = subprocess.run([*command, "--workdir", tmp_path / "w"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    [said] = [line for line in done.stderr.splitlines() if line.startswith("augreg:")]
+    assert "cifar100 is not on disk" in said
+    assert str(tmp_path) in said
+    assert "Traceback" not in done.stderr
 
 
 def test_plan_names_prints_every_name_and_nothing_else(augreg):
