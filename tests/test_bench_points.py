@@ -451,7 +451,8 @@ def test_digest_of_a_transfer_changes_with_its_task_only(monkeypatch):
 
 def test_choices_follow_the_table_they_come_from():
     assert refusal(replace, BASE, aug="x") == (
-        "Upstream: field 'aug' is 'x'; valid: none, light0, light1, medium1, medium2, strong1, strong2"
+        "Upstream: field 'aug' is 'x'; valid: none, light0, light1, medium1, medium2, strong1, strong2, nfnet5, nfnet10,"
+        " nfnet15, effnetv2s, effnetv2m, effnetv2l, coatnet, coatnet_jft"
     )
 
 
