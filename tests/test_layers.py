@@ -23,7 +23,10 @@ def name_of(root, path):
 
 
 def imports_of(path):
-    """Returns every module that a file imports, wherever in it, `from a import b` as a.b: b may be a module."""
+    """Returns every module that a file imports, wherever in it, `from a import b` as a.b: b may be a module.
+
+    `import_module("a")` counts as well.
+    """
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -31,6 +34,8 @@ def imports_of(path):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            found |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
     return found
 
 
@@ -78,7 +83,8 @@ def test_the_walk_sees_the_source():
         ({"bench.select", "bench.report"}, {*COMPUTE, *HEAVY}),
         ({"bench.select"}, {"bench.report", "matplotlib"}),
         ({"bench.train"}, {"bench.select", "bench.report"}),
-        ({"bench", "vtab", "sweeps"}, {"tensorflow", "timm"}),
+        ({"bench.data"}, {"jax", "bench.augment", "bench.models"}),
+        ({"bench.points", "bench.models", "bench.weights", "bench.augment", "vtab", "sweeps"}, {"tensorflow", "timm"}),
         ({"bench.points", "bench.models", "bench.weights", "bench.train", "vtab", "sweeps"}, {"torch"}),
     ],
 )
@@ -89,6 +95,14 @@ def test_imports_point_one_way(importers, forbidden):
 def test_only_the_study_knows_optuna():
     importers = {offence.split(" -> ")[0] for offence in offences({"bench", "vtab", "sweeps"}, {"optuna"})}
     assert importers == {"sweeps.study"}
+
+
+def test_only_the_decoder_knows_tensorflow_and_only_sources_know_tfds():
+    # Importing TensorFlow takes seconds and 770 MB; speed is compared with it.
+    importers = {offence.split(" -> ")[0] for offence in offences({"bench", "vtab", "sweeps"}, {"tensorflow"})}
+    assert {name for name in importers if not name.startswith("bench.perf.")} == {"bench.data.decode"}
+    importers = {offence.split(" -> ")[0] for offence in offences({"bench", "vtab", "sweeps"}, {"tensorflow_datasets"})}
+    assert {name.rpartition(".")[0] for name in importers} == {"bench.data.sources"}
 
 
 def loaded(code):
@@ -106,6 +120,8 @@ def loaded(code):
         ("import bench.cost", HEAVY | {"numpy", "pandas", "matplotlib", "scipy"}),
         ("import bench.records.table", HEAVY | {"matplotlib", "scipy"}),
         ("import bench.select.strategies", HEAVY | {"matplotlib"}),
+        ("import bench.data", HEAVY | {"tensorflow_datasets", "matplotlib"}),
+        ("from bench.data import load_upstream as load; load('mnist5k', 28)", HEAVY | {"tensorflow_datasets", "matplotlib"}),
         ("import sweeps.cli", HEAVY | {"matplotlib", "pandas", "numpy", "optuna"}),
     ],
 )
