@@ -48,11 +48,12 @@ class Layout(NamedTuple):
 
 
 def layout(n: int, side: int) -> Layout:
-    """Returns where `n` pairs of images of `side` pixels go, on a sheet that is about square."""
+    """Returns where `n` pairs of images of `side` pixels go: on a sheet that is about square, or fills its least width."""
     enlarged = math.ceil(LEAST / side)
     shown = enlarged * side
     cell_width, cell_height = 2 * shown + GAP + MARGIN, shown + CAPTION + MARGIN
-    across = max(1, min(n, round(math.sqrt(n * cell_height / cell_width))))
+    square, fitting = round(math.sqrt(n * cell_height / cell_width)), (WIDTH - MARGIN) // cell_width
+    across = max(1, min(n, max(square, fitting)))
     pairs = []
     for row, column in (divmod(i, across) for i in range(n)):
         top, left = TITLE + row * cell_height, MARGIN + column * cell_width
