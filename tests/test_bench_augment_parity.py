@@ -3,7 +3,6 @@
 No tolerance is needed: no operation differs in any pixel.
 """
 
-import os
 
 import jax
 import jax.numpy as jnp
@@ -87,8 +86,7 @@ class Cases:
 
 @pytest.fixture(scope="module")
 def tensorflow():
-    # Its convolution sums with fused multiply-adds where the library that is its default does it, and else without.
-    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+    # Its convolution sums with fused multiply-adds where oneDNN, its default, does it, and else without: see conftest.
     return pytest.importorskip("tensorflow")
 
 

@@ -5,11 +5,13 @@ Every process makes its own part of each batch. A training split that fits is co
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Sharding
 from numpy.typing import NDArray
 
 from bench.augment import mixing
@@ -37,17 +39,22 @@ def spans(step: int, total: int, chunk: int, stops: Sequence[int]) -> list[Span]
     return found
 
 
+@cache
+def _gather(sharding: Sharding) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    # Kept, because a function made anew for every run would be compiled anew.
+    return jax.jit(lambda held, examples: jax.tree.map(lambda x: x[examples], held), out_shardings=sharding)
+
+
 class _Resident:
     """Images and labels that lie on the devices and are gathered there."""
 
     def __init__(self, split: InMemory, programs: Programs) -> None:
         place = programs.placement
         self._held = jax.device_put((split.images, split.labels), place.everywhere)
-        self._take = jax.jit(lambda held, examples: jax.tree.map(lambda x: x[examples], held), out_shardings=place.batch(1))
+        self._take = _gather(place.batch(1))
 
     def __call__(self, examples: jax.Array) -> tuple[jax.Array, jax.Array]:
-        taken: tuple[jax.Array, jax.Array] = self._take(self._held, examples)
-        return taken
+        return self._take(self._held, examples)
 
 
 def _ids(examples: NDArray[np.int64]) -> NDArray[np.int32]:
