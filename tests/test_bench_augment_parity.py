@@ -3,7 +3,6 @@
 No tolerance is needed: no operation differs in any pixel.
 """
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np

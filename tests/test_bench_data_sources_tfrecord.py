@@ -245,16 +245,6 @@ def test_an_index_that_another_file_left_is_not_trusted(shards, cache):
         assert everything(TFRecords(paths)) == contents
 
 
-def test_where_the_cache_is(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert index.cache_folder() == tmp_path / "cache" / "index"
-    monkeypatch.delenv("AUGREG_CACHE")
-    assert index.cache_folder() == tmp_path / "xdg" / "augreg-bench" / "index"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert index.cache_folder() == tmp_path / ".cache" / "augreg-bench" / "index"
-
-
 def test_a_cache_that_cannot_be_written(shards, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("AUGREG_CACHE", str(tmp_path / "file"))

@@ -125,6 +125,12 @@ def test_the_exit_codes_are_these():
     assert [row["code"] for row in table(section("Exit codes"))] == ["0", "2", "130", "1"]
 
 
+def test_the_environment_variables_are_these():
+    source = "".join(path.read_text() for package in ("bench", "vtab", "sweeps") for path in (ROOT / package).rglob("*.py"))
+    rows = [row["variable"] for row in table(section("Environment variables"))]
+    assert sorted(rows) == sorted(set(re.findall(r"\bAUGREG_[A-Z]+\b", source)))
+
+
 def test_the_sweeps_are_these():
     rows = {r["sweep"]: (r["upstream runs"], r["transfers"]) for r in table(section("Named sweeps"))}
     sweeps = {n: named.find(n) for n in named.names()}

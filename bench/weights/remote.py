@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from bench import cache
 from bench.errors import UserError
 from bench.records import atomic
 
@@ -31,12 +31,6 @@ def is_remote(location: str | Path) -> bool:
     return isinstance(location, str) and bool(_ADDRESS.match(location))
 
 
-def cache_folder() -> Path:
-    """Returns where fetched files are kept: `augreg-bench/weights` in the user's cache, as XDG has it."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "augreg-bench" / "weights"
-
-
 def fetch(address: str, check: Callable[[bytes], object] = lambda _: None) -> Path:
     """Returns the local copy of a file elsewhere; it is fetched unless this version of it is already here.
 
@@ -54,12 +48,12 @@ def fetch(address: str, check: Callable[[bytes], object] = lambda _: None) -> Pa
         raise _failure(address, via, error) from None
     version = repr([(key, str(info[key])) for key in _VERSION if info.get(key)])
     name = re.sub(r"[^\w.-]", "_", address.split("?")[0].rsplit("/", 1)[-1])[-80:]
-    local = cache_folder() / f"{hashlib.sha256(f'{address} {version}'.encode()).hexdigest()[:16]}-{name}"
+    local = cache.folder("weights") / f"{hashlib.sha256(f'{address} {version}'.encode()).hexdigest()[:16]}-{name}"
     if not local.exists():
         try:
             atomic.write(local, lambda file: _copy(system, path, info.get("size"), file, address, via, check))
         except OSError as error:
-            raise UserError(f"cannot write {local}: {error.strerror or error}; XDG_CACHE_HOME sets the cache") from None
+            raise UserError(f"cannot write {local}: {error.strerror or error}; {cache.VARIABLE} sets the cache") from None
     return local
 
 

@@ -7,7 +7,6 @@ reads the lengths alone; what it found is kept in the user's cache for as long a
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import cache
 from bench.data.sources import crc32c
 from bench.data.sources.source import Progress
 from bench.data.sources.store import Range, Store, Version
@@ -29,13 +29,6 @@ FOOTER = 4
 _FORMAT = 1
 # Walks wait for the disk or the network most of the time.
 _WALKS_AT_ONCE = 16
-
-
-def cache_folder() -> Path:
-    """Returns where indices are kept: `index` in AUGREG_CACHE, else in `augreg-bench` in the user's cache, as XDG has it."""
-    if own := os.environ.get("AUGREG_CACHE"):
-        return Path(own) / "index"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "augreg-bench" / "index"
 
 
 def offsets(store: Store, paths: Sequence[str], progress: Progress | None = None) -> list[NDArray[np.int64]]:
@@ -66,7 +59,7 @@ def offsets(store: Store, paths: Sequence[str], progress: Progress | None = None
 
 def _one(store: Store, path: str) -> NDArray[np.int64]:
     version = store.version(path)
-    kept = cache_folder() / f"{hashlib.sha256(path.encode()).hexdigest()[:24]}.npy"
+    kept = cache.folder("index") / f"{hashlib.sha256(path.encode()).hexdigest()[:24]}.npy"
     found = _load(kept, version)
     if found is None:
         found = walk(store, path, version.size)
@@ -131,7 +124,7 @@ def _save(kept: Path, version: Version, found: NDArray[np.int64]) -> None:
             np.save(unfinished, content)
             unfinished.replace(kept)
     except OSError as error:
-        raise UserError(f"cannot write {kept}: {error.strerror or error}; AUGREG_CACHE sets the cache") from None
+        raise UserError(f"cannot write {kept}: {error.strerror or error}; {cache.VARIABLE} sets the cache") from None
 
 
 def _head(version: Version, found: NDArray[np.int64]) -> list[int]:
