@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from bench.data.sources import crc32c
-from bench.points.files import Files
+from bench.points import TASKS
+from bench.points.files import DATA, Files
 from bench.points.tasks import Task
 
 NAME = "tiny_set"
@@ -35,6 +36,13 @@ def splits():
         found[purpose] = [jpeg(seed + i) for i in range(size)], [i % CLASSES for i in range(size)]
         seed += size
     return found
+
+
+def known(monkeypatch, folder):
+    """Makes `NAME` a task, and `folder` the only one that sets are looked for in; returns it."""
+    monkeypatch.setenv(DATA, str(folder))
+    monkeypatch.setitem(TASKS, NAME, TASK)
+    return folder
 
 
 def write(root, form, made=None, name=NAME):
