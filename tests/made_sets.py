@@ -5,12 +5,14 @@ import io
 import struct
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from bench.data.sources import crc32c
 from bench.points import TASKS
 from bench.points.files import DATA, Files
 from bench.points.tasks import Task
+from sweeps import cli
 
 NAME = "tiny_set"
 CLASSES = 3
@@ -43,6 +45,14 @@ def known(monkeypatch, folder):
     monkeypatch.setenv(DATA, str(folder))
     monkeypatch.setitem(TASKS, NAME, TASK)
     return folder
+
+
+def augreg_data(capsys, *arguments):
+    """Runs `augreg data` in this process; returns exit code, standard output, standard error."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(["data", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return left.value.code, captured.out, captured.err
 
 
 def write(root, form, made=None, name=NAME):

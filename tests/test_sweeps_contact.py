@@ -1,6 +1,7 @@
 """`augreg data show`: a sheet shows what training sees."""
 
 import re
+from functools import partial
 
 import made_sets
 import numpy as np
@@ -18,21 +19,14 @@ from bench.report import sheet
 from bench.train import program
 from bench.train.hyper import Hyper
 from bench.train.static import Static
-from sweeps import cli, contact
+from sweeps import contact
 from vtab.tasks import EMBEDDED_LOADERS
 
 
 @pytest.fixture
 def augreg(capsys):
-    """Returns a function that runs the command line in this process: exit code, standard output, standard error."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as left:
-            cli.main(["data", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return left.value.code, captured.out, captured.err
-
-    return call
+    """Returns a function that runs `augreg data`."""
+    return partial(made_sets.augreg_data, capsys)
 
 
 @pytest.fixture

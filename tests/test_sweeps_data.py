@@ -8,6 +8,7 @@ import shutil
 import sys
 import tarfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import made_sets
@@ -22,22 +23,14 @@ from bench.points import TASKS, UPSTREAM
 from bench.points.datasets import EMBEDDED_SETS, PROPRIETARY_SETS
 from bench.points.files import ORIGINS, Files
 from bench.points.tasks import EMBEDDED_TASKS, EXTRAS, Extra, Task
-from sweeps import cli
 from sweeps import data as of_sweeps
 from vtab.tasks import EMBEDDED_LOADERS, digits, lfw_faces, sprites
 
 
 @pytest.fixture
 def augreg(capsys):
-    """Returns a function that runs the command line in this process: exit code, standard output, standard error."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as left:
-            cli.main(["data", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return left.value.code, captured.out, captured.err
-
-    return call
+    """Returns a function that runs `augreg data`."""
+    return partial(made_sets.augreg_data, capsys)
 
 
 @pytest.fixture
