@@ -20,7 +20,9 @@ def correct(programs: Programs, weights: Any, split: Split, classes: int) -> NDA
     size, found = programs.static.eval_batch, []
     for seen in split.in_order(size):
         images = np.pad(seen.images, ((0, size - len(seen.images)), (0, 0), (0, 0), (0, 0)))
-        answers = np.asarray(programs.evaluate(weights, images, np.int32(classes)))[: len(seen.images)]
+        answers = np.asarray(programs.evaluate(weights, programs.placement.spread(images), np.int32(classes)))[
+            : len(seen.images)
+        ]
         labels = seen.labels.reshape(len(answers), -1)
         found.append((answers[:, None] == labels).any(1)[(labels >= 0).any(1)])
     return np.concatenate(found)

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
+from numpy.typing import NDArray
 
 AXIS = "devices"
 # Elements of the smallest array that FSDP splits: gathering less costs more time than copies cost memory.
@@ -52,6 +53,11 @@ class Placement:
     def batch(self, axis: int) -> Sharding:
         """Returns the sharding of an array whose examples lie along `axis`."""
         return self._on(*(None,) * axis, AXIS)
+
+    def spread(self, array: NDArray[Any]) -> jax.Array:
+        """Returns a batch that every process has whole, split over the devices of them all."""
+        spread: jax.Array = jax.make_array_from_callback(array.shape, self.batch(0), lambda part: array[part])
+        return spread
 
     def tree(self, shapes: Any) -> Any:
         """Returns the shardings of a tree of weights or of a whole training state."""

@@ -180,8 +180,8 @@ class Programs:
 
     def _arguments(self) -> tuple[Any, ...]:
         s = self.static
-        images = np.zeros((s.chunk, s.batch_size, s.resolution, s.resolution, 3), np.uint8)
-        numbers = np.zeros((s.chunk, s.batch_size), np.int32)
+        images = jax.ShapeDtypeStruct((s.chunk, s.batch_size, s.resolution, s.resolution, 3), jnp.uint8)
+        numbers = jax.ShapeDtypeStruct((s.chunk, s.batch_size), jnp.int32)
         data = Batches(images, numbers, numbers, numbers, mixing.draw(0, range(s.chunk), 0, 0, s.resolution, s.draws))
         return jax.eval_shape(self._start, self.shapes), data, np.int32(0), np.int32(0), Hyper.cast()
 
@@ -198,7 +198,7 @@ class Programs:
     def evaluate(self) -> Any:
         """Returns the compiled `(weights, images, classes) -> int32[eval_batch]`: answers, or `NO_ANSWER` (not finite)."""
         s = self.static
-        images = np.zeros((s.eval_batch, s.resolution, s.resolution, 3), np.uint8)
+        images = jax.ShapeDtypeStruct((s.eval_batch, s.resolution, s.resolution, 3), jnp.uint8)
         place = self.placement
         shardings = (place.tree(self.shapes), place.batch(0), place.everywhere)
         program = jax.jit(self._evaluate, in_shardings=shardings, out_shardings=place.everywhere)
