@@ -17,7 +17,7 @@ from bench.data.sources import arrayrecord, labels, tfds
 from bench.data.sources.arrays import Arrays, read_npz
 from bench.data.sources.example import Fields
 from bench.data.sources.folder import class_folders, listed
-from bench.data.sources.source import Part, fingerprint, labelled
+from bench.data.sources.source import Part, fingerprint
 from bench.errors import UserError
 
 
@@ -292,8 +292,6 @@ def test_several_labels(made, kind):
     source = tfds.open_split(directory, "all", label=labels.real_labels)
     right = [list(range(number % 4)) for number in numbers(directory, "all")]
     assert source.read(np.arange(N)).labels.tolist() == [row + [-1] * (9 - len(row)) for row in right]
-    some = labelled(source)
-    assert some.read(np.arange(len(some))).labels.tolist() == [row + [-1] * (9 - len(row)) for row in right if row]
     assert labels.real_labels.most == 9
 
 

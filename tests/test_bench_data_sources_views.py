@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.data.sources import source as sources
 from bench.data.sources.arrays import Arrays, Encoded
-from bench.data.sources.source import Checked, Examples, Joined, Part, Source, fingerprint, labelled
+from bench.data.sources.source import Checked, Examples, Joined, Part, Source, fingerprint
 from bench.errors import UserError
 
 
@@ -141,16 +141,6 @@ def test_several_labels_are_checked_but_not_their_padding():
     assert Checked(source, 4).read(np.arange(3)).labels.tolist() == [[1, 2], [-1, -1], [3, -1]]
     with pytest.raises(UserError, match=r"list 2: label 3 lies outside 0\.\.2"):
         Checked(source, 3).read(np.arange(3))
-
-
-def test_examples_without_any_label_can_be_left_out():
-    told = []
-    part = labelled(Lists([[1, 2], [], [3], [0]], 2), lambda *told_now: told.append(told_now))
-    assert part.read(np.arange(3)).labels.tolist() == [[1, 2], [3, -1], [0, -1]]
-    assert part.where(1) == "list 2"
-    assert told == [(4, 4)]
-    assert len(labelled(Lists([[]], 2))) == 0
-    assert len(labelled(numbered(4))) == 4
 
 
 # Fingerprints

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from bench.data.decode import Decoder, Undecodable
 from bench.data.geometry import Geometry
-from bench.data.sources.source import Checked, Source, fingerprint
+from bench.data.sources.source import Checked, Source, chunks, fingerprint
 from bench.errors import UserError
 
 # Told a split's purpose, what is done with it, and how much of how much of that is done.
 Progress = Callable[[str, str, int, int], None]
 # Images of a split that are looked at unless all are: 2 GB of ImageNet, under a minute of one core.
 SAMPLE = 20_000
-# Images in memory at once.
-_CHUNK = 64
 # Decoding is the test; nobody looks at the result, so it may be small.
 _THUMBNAIL = Geometry("resize", 8)
 # Classes that are empty although all is right: of the 21,843 classes of published models, the fall 2011 release of ImageNet-21k
@@ -143,12 +141,6 @@ def duplicates(splits: Mapping[str, Looked]) -> dict[tuple[str, str], int]:
         if same := int(np.isin(other.digests, one.digests).sum()):
             found[second, first] = same
     return found
-
-
-def chunks(indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Yields indices, as many at once as may be in memory with their images."""
-    for start in range(0, len(indices), _CHUNK):
-        yield indices[start : start + _CHUNK]
 
 
 def _undecodable(decoder: Decoder, images: tuple[bytes, ...]) -> Iterator[tuple[int, str]]:

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.check import chunks
 from bench.data.disk import Found
 from bench.data.sources import tfds
-from bench.data.sources.source import Source
+from bench.data.sources.source import Source, chunks
 from bench.errors import UserError
 
 # Sets whose folders have the numbers of the classes for names, and equally many images each.

@@ -70,7 +70,7 @@ class Source(ABC):
         Raises:
           UserError: the first one that is missing or damaged.
         """
-        for chunk in _chunks(np.arange(len(self)), progress):
+        for chunk in chunks(np.arange(len(self)), progress):
             self.verify(chunk)
 
 
@@ -191,12 +191,6 @@ class Checked(Source):
         self.read(indices)
 
 
-def labelled(source: Source, progress: Progress | None = None) -> Part:
-    """Returns the examples that have a label at all (some images of ImageNet-ReaL have none); reads every example once."""
-    keep = [chunk[(_rows(source.read(chunk).labels) >= 0).any(axis=1)] for chunk in _chunks(np.arange(len(source)), progress)]
-    return Part(source, np.concatenate([np.arange(0), *keep]))
-
-
 def fingerprint(source: Source, progress: Progress | None = None) -> str:
     """Returns 16 hex digits that depend on the examples and their order, and not on the container.
 
@@ -206,7 +200,7 @@ def fingerprint(source: Source, progress: Progress | None = None) -> str:
     n = len(source)
     taken = np.arange(n) if n <= _ALL_UP_TO else np.arange(_SPACED) * n // _SPACED
     digest = hashlib.sha256(f"{n} examples\n".encode())
-    for chunk in _chunks(taken, progress):
+    for chunk in chunks(taken, progress):
         images, labels = source.read(chunk)
         for image, row in zip(images, _rows(labels), strict=True):
             right = ",".join(str(label) for label in row if label >= 0)
@@ -245,7 +239,8 @@ def as_labels(values: NDArray[np.generic], place: str) -> NDArray[np.int32]:
     return labels
 
 
-def _chunks(indices: NDArray[np.int64], progress: Progress | None) -> Iterator[NDArray[np.int64]]:
+def chunks(indices: NDArray[np.int64], progress: Progress | None = None) -> Iterator[NDArray[np.int64]]:
+    """Yields indices, as many at once as may be in memory with their images; `progress` is told how many are done."""
     for start in range(0, len(indices), _CHUNK):
         yield indices[start : start + _CHUNK]
         if progress:
