@@ -184,7 +184,19 @@ def plan(name: str, upstream: str | None, names: bool) -> None:
 @DATA
 @click.option("--workdir", type=click.Path(path_type=Path), help="Where everything goes; results/NAME by default.")
 @click.option("--workers", type=int, default=0, help="Worker processes at once; one a core by default.")
+@click.option("--storage", metavar="ADDRESS", help="The study's database; SQLite in the workdir by default.")
 @click.option("--checkpoint-seconds", type=float, default=30.0, show_default=True, help="Least time between checkpoints.")
+@click.option("--max-failures", type=click.IntRange(1), default=2, show_default=True, help="Exceptions that end a run.")
+@click.option(
+    "--max-losses", type=click.IntRange(0), default=20, show_default=True, help="Lost workers without progress that end a job."
+)
+@click.option(
+    "--silence",
+    type=click.FloatRange(30),
+    default=300.0,
+    show_default=True,
+    help="Seconds after which a silent worker is given up.",
+)
 @click.option("--remat", is_flag=True, help="Recompute activations in the backward pass: less memory, a third more compute.")
 @click.option("--scan", is_flag=True, help="Compile equal blocks once: deep models compile faster.")
 @click.option("--fsdp", is_flag=True, help="Split weights and optimiser state over the devices instead of copying them.")
@@ -193,7 +205,11 @@ def run(
     upstream: str | None,
     workdir: Path | None,
     workers: int,
+    storage: str | None,
     checkpoint_seconds: float,
+    max_failures: int,
+    max_losses: int,
+    silence: float,
     remat: bool,
     scan: bool,
     fsdp: bool,
@@ -203,22 +219,59 @@ def run(
     Safe to stop at any moment (Ctrl-C, kill -9, a lost machine): the same command goes on, and ends in the same table.
     """
     from bench.points import Execution
+    from sweeps.executors.local import Local
+    from sweeps.job import Settings
+    from sweeps.run import Limits
     from sweeps.session import run_sweep
 
     if not 0 <= checkpoint_seconds < math.inf:
         raise UserError(f"--checkpoint-seconds is {checkpoint_seconds:g}, but must be at least 0 and finite")
     name = f"{name}@{upstream}" if upstream else name
-    run_sweep(name, workdir or Path("results") / name, workers, checkpoint_seconds, Execution(remat, scan, fsdp))
+    settings = Settings(checkpoint_seconds, Execution(remat, scan, fsdp))
+    limits = Limits(max_failures, max_losses, silence)
+    run_sweep(name, workdir or Path("results") / name, Local(workers), settings, limits, storage)
 
 
 @cli.command()
 @FOLDER
 def status(workdir: Path) -> None:
     """Say how far the sweep in a folder is."""
-    from sweeps.session import status_lines
+    from sweeps.story import status_lines
 
     for line in status_lines(workdir):
         click.echo(line)
+
+
+@cli.command()
+@FOLDER
+@click.argument("run")
+def why(workdir: Path, run: str) -> None:
+    """Tell the story of one run: its state, its launches, what went wrong."""
+    from sweeps.story import Story
+
+    for line in Story(workdir).why(run):
+        click.echo(line)
+
+
+@cli.command()
+@FOLDER
+@click.argument("runs", nargs=-1)
+def retry(workdir: Path, runs: tuple[str, ...]) -> None:
+    """Have failed and cancelled runs tried again by the next `augreg run`: the named ones, or all."""
+    from sweeps.story import retry as forgive
+
+    for name in forgive(workdir, runs):
+        click.echo(name)
+
+
+@cli.command()
+@FOLDER
+@click.argument("runs", nargs=-1, required=True)
+def cancel(workdir: Path, runs: tuple[str, ...]) -> None:
+    """Take runs out of a sweep, also of one that is under way."""
+    from sweeps.story import cancel as call_off
+
+    call_off(workdir, runs)
 
 
 @cli.command()

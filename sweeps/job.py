@@ -1,29 +1,50 @@
 """A job: a group of runs that share compiled programs, done one after the other by one worker.
 
-The coordinator writes `job.json`, the worker everything else; both know a job by its folder alone, so a worker outlives its
-coordinator and a new coordinator finds it again.
+The coordinator writes `job.json` once; the worker finds everything it needs in the job's folder, so it outlives its coordinator and
+a new coordinator finds it again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.errors import UserError
 from bench.points import KINDS, Config, Execution
 from bench.records.atomic import read_json, write_json
 from sweeps.layout import Workdir
-from sweeps.lock import Lock
 
-OUTCOME = "outcome.json"
+FILE = "job.json"
 
 
-def finish(folder: Path, status: str, error: str = "") -> None:
-    """Writes into a job's folder how its worker ended: `done`, `preempted` or `failed` with the error's one line."""
-    write_json(folder / OUTCOME, {"status": status, "error": error})
+class Settings(NamedTuple):
+    """How a sweep's runs are done. None of it changes results beyond rounding.
+
+    Attributes:
+      checkpoint_seconds: least time between two checkpoints of a run.
+      execution: how programs are compiled and placed.
+      lanes: how many runs of a job train as one program: `auto` (a probe decides) or a number.
+      hosts: processes that train a run together.
+      track: where metrics go besides each attempt's `metrics.csv`.
+    """
+
+    checkpoint_seconds: float = 30.0
+    execution: Execution = Execution()
+    lanes: str = "auto"
+    hosts: int = 1
+    track: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain JSON values."""
+        return {**self._asdict(), "execution": self.execution._asdict()}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Settings:
+        """Returns the settings that `to_dict` gave."""
+        return cls(**{**value, "execution": Execution(**value["execution"]), "track": tuple(value["track"])})
 
 
 @dataclass(frozen=True)
@@ -33,16 +54,14 @@ class Job:
     Attributes:
       workdir: of the sweep.
       configs: the runs, in the order in which they are done.
-      checkpoint_seconds: least time between two checkpoints of a run.
-      execution: how its programs are compiled and placed.
+      settings: how they are done.
     """
 
     workdir: Workdir
     configs: tuple[Config, ...]
-    checkpoint_seconds: float
-    execution: Execution = Execution()
+    settings: Settings = Settings()
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Returns the job's name: the same group is the same job, also for another coordinator."""
         text = "\n".join(c.digest for c in self.configs)
@@ -53,22 +72,12 @@ class Job:
         """Returns the job's folder."""
         return self.workdir.jobs / self.id
 
-    @property
-    def lock(self) -> Path:
-        """Returns the file that a live worker holds locked."""
-        return self.folder / "lock"
-
-    @property
-    def alive(self) -> bool:
-        """Returns whether a worker is at it."""
-        return Lock.held(self.lock)
-
     def write(self) -> None:
-        """Writes `job.json` and forgets the outcome of an earlier worker."""
-        configs = [{"kind": c.kind, "digest": c.digest, "config": c.to_dict()} for c in self.configs]
-        settings = {"checkpoint_seconds": self.checkpoint_seconds, "execution": self.execution._asdict()}
-        write_json(self.folder / "job.json", {"configs": configs, **settings})
-        (self.folder / OUTCOME).unlink(missing_ok=True)
+        """Writes `job.json`, unless it is there with the same settings."""
+        configs = [{"kind": c.kind, "name": c.name, "digest": c.digest, "config": c.to_dict()} for c in self.configs]
+        value = {"configs": configs, "settings": self.settings.to_dict()}
+        if not write_json(self.folder / FILE, value, exclusive=True):
+            write_json(self.folder / FILE, value)
 
     @classmethod
     def read(cls, folder: Path) -> Job:
@@ -77,7 +86,7 @@ class Job:
         Raises:
           UserError: the code has changed since the coordinator wrote the job.
         """
-        value = read_json(folder / "job.json")
+        value = read_json(folder / FILE)
         configs = tuple(KINDS[c["kind"]].from_dict(c["config"]) for c in value["configs"])
         for config, planned in zip(configs, value["configs"], strict=True):
             if config.digest != planned["digest"]:
@@ -85,13 +94,9 @@ class Job:
                     f"{config.name} was planned under digest {planned['digest']}, but is now {config.digest}: the code changed"
                     " while the sweep ran; start it again in another --workdir"
                 )
-        return cls(Workdir(folder.parent.parent), configs, value["checkpoint_seconds"], Execution(**value["execution"]))
+        return cls(Workdir(folder.parent.parent), configs, Settings.from_dict(value["settings"]))
 
-    def outcome(self) -> dict[str, Any] | None:
-        """Returns how the last worker ended, None where it was killed before it could say."""
-        path = self.folder / OUTCOME
-        return read_json(path) if path.exists() else None
-
-    def progress(self) -> Sequence[dict[str, Any]]:
-        """Returns what every worker of this job reported last, oldest first."""
-        return [read_json(p) for p in sorted(self.folder.glob("progress-*.json"))]
+    @staticmethod
+    def members(folder: Path) -> list[tuple[str, str]]:
+        """Returns name and digest of every run of the job in a folder, without building their configs."""
+        return [(c["name"], c["digest"]) for c in read_json(folder / FILE)["configs"]]

@@ -1,23 +1,28 @@
 """Where a sweep keeps what: the one place that knows the names of its files and folders.
 
 WORKDIR/
-  sweep.json            which sweep this folder belongs to
-  coordinator.lock      held by the one coordinator
-  study.db              the Optuna study, a projection of the records
-  runs/NAME/            one folder a run
-    config.json         the config and its digest; written once
-    attempt-0001/       what one attempt wrote: checkpoints/, weights.npz
-    record.json         the committed record; written once
-  jobs/ID/              one folder a group of runs that a worker does one after the other
-    job.json lock outcome.json progress-0001.json worker.log
-  cache/                compiled programs
+  sweep.json              which sweep this folder belongs to, and the axes of its space
+  coordinator.lock        held by the one coordinator
+  study.db                the Optuna study, a projection of the records
+  runs/NAME/              one folder a run
+    config.json           the config and its digest; written once
+    attempts/JOB.0003/    what one launch of a job wrote: checkpoints/, weights.npz, and at its end record.json or failure.json
+    record.json           the accepted record; written once, by the coordinator alone
+  jobs/ID/                one folder a group of runs that a worker does one after the other
+    job.json              its runs and settings; written once
+    0003/                 one launch of it: launch.json lock progress.json outcome.json worker.log, and `fenced` once it is given up
+  cancelled/NAME          the run is not wanted
+  lanes/                  what probes have found
+  cache/                  compiled programs
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError
 from bench.points import Config
@@ -25,16 +30,21 @@ from bench.records.atomic import read_json, write_json
 from bench.records.record import FILE as RECORD
 from bench.records.record import Record, read_record
 
+RUNS = "runs"
+FAILURE = "failure.json"
+CANCELLED = "cancelled"
+
 
 class Run:
     """The folder of one run."""
 
     def __init__(self, workdir: Path, config: Config) -> None:
         self.config = config
-        self.folder = workdir / "runs" / config.name
+        self.folder = workdir / RUNS / config.name
+        self._cancelled = workdir / CANCELLED / config.name
 
-    def claim(self) -> Path:
-        """Writes the config, or checks that it is the one already there, and makes the folder of a new attempt.
+    def claim(self, attempt: str) -> Path:
+        """Writes the config, or checks that it is the one already there, and makes the folder of an attempt.
 
         Raises:
           UserError: the folder belongs to another config of the same name.
@@ -46,32 +56,77 @@ class Run:
                 f"{path}: this name belongs to digest {found}, but the config now has digest {self.config.digest};"
                 " results of two codes are never mixed: use another --workdir or remove the folder"
             )
-        number = 1
-        while True:
-            attempt = self.folder / f"attempt-{number:04d}"
-            try:
-                attempt.mkdir()
-            except FileExistsError:
-                number += 1
-            else:
-                return attempt
+        folder = self.attempt(attempt)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def attempt(self, name: str) -> Path:
+        """Returns the folder of an attempt."""
+        return self.folder / "attempts" / name
+
+    def accept(self, attempt: str) -> Record | None:
+        """Publishes the record that an attempt has written, unless the run has one; returns the run's record, None while there is none.
+
+        Raises:
+          UserError: the record is of another code.
+        """
+        if (record := self.record()) is None and (path := self.attempt(attempt) / RECORD).exists():
+            record = read_record(path)
+            record.commit(self.folder)
+        return record
 
     def record(self) -> Record | None:
-        """Returns the committed record, None while there is none."""
+        """Returns the accepted record, None while there is none."""
         path = self.folder / RECORD
         return read_record(path) if path.exists() else None
 
+    def failures(self) -> list[dict[str, Any]]:
+        """Returns how attempts failed, oldest first: `attempt`, `error`, `traceback`, and whether it is `final`."""
+        return [read_json(p) for p in sorted(self.folder.glob(f"attempts/*/{FAILURE}"), key=lambda p: p.stat().st_mtime_ns)]
+
+    def fail(self, attempt: str, error: str, trace: str = "", *, final: bool = False) -> None:
+        """Notes that an attempt failed; `final` where another one would fail just so."""
+        value = {"attempt": attempt, "error": error, "traceback": trace, "final": final}
+        write_json(self.attempt(attempt) / FAILURE, value)
+
+    def forgive(self) -> int:
+        """Takes back what failed and what was cancelled, so that the run is tried again; returns how much there was."""
+        found = list(self.folder.glob(f"attempts/*/{FAILURE}"))
+        for path in found:
+            path.rename(path.with_name(f"forgiven-{FAILURE}"))
+        cancelled = self.cancelled
+        self._cancelled.unlink(missing_ok=True)
+        return len(found) + cancelled
+
+    def failed(self, attempt: str) -> bool:
+        """Returns whether an attempt failed."""
+        return (self.attempt(attempt) / FAILURE).exists()
+
+    def cancel(self) -> None:
+        """Notes that the run is not wanted."""
+        write_json(self._cancelled, {})
+
+    @property
+    def cancelled(self) -> bool:
+        """Returns whether the run is not wanted."""
+        return self._cancelled.exists()
+
     def clean(self) -> None:
         """Removes the checkpoints of all attempts; a finished run needs none."""
-        for folder in self.folder.glob("attempt-*/checkpoints"):
+        for folder in self.folder.glob("attempts/*/checkpoints"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def output(self, name: str) -> Path:
-        """Returns the file `name` of the newest attempt that left one; attempts at one run that finish leave equal bits."""
-        found = sorted(self.folder.glob(f"attempt-*/{name}"))
-        if not found:
-            raise UserError(f"{self.folder}: no attempt left a {name}")
-        return found[-1]
+        """Returns the file `name` of the accepted attempt.
+
+        Raises:
+          UserError: there is none.
+        """
+        record = self.record()
+        path = self.attempt(record.cost.attempt) / name if record else self.folder / name
+        if not path.exists():
+            raise UserError(f"{self.folder}: no accepted attempt left a {name}")
+        return path
 
 
 class Workdir:
@@ -105,9 +160,17 @@ class Workdir:
         """Returns the folder of a run."""
         return Run(self.path, config)
 
+    def begun(self) -> set[str]:
+        """Returns the names of all runs that have a folder."""
+        return _names(self.path / RUNS)
+
+    def called_off(self) -> set[str]:
+        """Returns the names of all runs that are not wanted."""
+        return _names(self.path / CANCELLED)
+
     def records(self) -> Iterator[Record]:
         """Returns all committed records, in the order of their names."""
-        for path in sorted(self.path.glob(f"runs/*/{RECORD}")):
+        for path in sorted(self.path.glob(f"{RUNS}/*/{RECORD}")):
             yield read_record(path)
 
     @property
@@ -119,3 +182,10 @@ class Workdir:
     def cache(self) -> Path:
         """Returns the folder of compiled programs."""
         return self.path / "cache"
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return {entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")}
+    except FileNotFoundError:
+        return set()

@@ -1,84 +1,90 @@
 """The coordinator of a sweep: decides what runs next, hands it to an executor, accepts what is committed.
 
-It alone writes the study. It keeps nothing that a crash could lose: a new one reads the records, adopts the workers that are
-still alive (they hold their job's lock), and launches the rest again.
+It alone writes the study and publishes records. It keeps nothing that a crash could lose: a new one reads the records, adopts the
+launches that are still alive, and launches the rest again in the same groups. It trusts no wall clock, and what it does at each turn
+depends on what has changed, not on the size of the sweep.
 """
 
 from __future__ import annotations
 
+import errno
+import heapq
 import os
 import platform
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from bench.errors import UserError
-from bench.points import Config, Execution, Transfer
+from bench.points import Config, Transfer
 from bench.records.record import Record
-from bench.train.static import Static
+from sweeps.clock import Clock
 from sweeps.executors import Executor
-from sweeps.job import Job
+from sweeps.grouping import Program, jobs_of, programs_of
+from sweeps.job import FILE, Job, Settings
+from sweeps.launch import FAILED, Launch
 from sweeps.layout import Workdir
 from sweeps.lock import Lock
 from sweeps.space import Sweep
+from sweeps.states import CANCELLED, FINISHED, RUNNING, SETTLED, WAITING, Status, of_record
+from sweeps.states import FAILED as FAILED_RUN
 from sweeps.study import Study
 
-# A job may lose its worker this often without finishing a run or getting further in one before the sweep gives up on it.
-PATIENCE = 20
 POLL_SECONDS = 0.3
-# Most runs in one job: few enough for workers to share a grid evenly, enough to make a worker's start cheap (imports, loading
-# compiled programs: some seconds). Constants, not settings: a coordinator that starts again must form the same jobs.
-LARGEST_JOB = {"upstream": 8, "transfer": 64}
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Limits(NamedTuple):
+    """When the coordinator gives up. Failures and losses are counted apart.
+
+    Attributes:
+      failures: a run has failed when so many attempts at it ended in an exception; 1 where the error is a user's to set right.
+      losses: a job's runs have failed when its launches were lost (killed, preempted, silent) so often without getting further.
+      silence: seconds without a sign of life after which a launch is given up.
+    """
+
+    failures: int = 2
+    losses: int = 20
+    silence: float = 300.0
+
+
+class Projected(Protocol):
+    """What the coordinator tells about runs: a study, or whatever else follows a sweep."""
+
+    def started(self, config: Config) -> None:
+        """Notes that a run is under way."""
+        ...
+
+    def accept(self, record: Record) -> None:
+        """Notes a finished run."""
+        ...
+
+    def flush(self) -> str:
+        """Writes what is to be written; returns what is in the way, "" for nothing."""
+        ...
 
 
 @dataclass
-class Status:
-    """Where a sweep stands: runs in all and done by kind, what every live worker is at."""
-
-    runs: dict[str, int] = field(default_factory=lambda: {"upstream": 0, "transfer": 0})
-    done: dict[str, int] = field(default_factory=lambda: {"upstream": 0, "transfer": 0})
-    diverged: list[str] = field(default_factory=list)
-    workers: list[dict[str, Any]] = field(default_factory=list)
-
-    def count(self, config: Config, record: Record | None) -> None:
-        """Counts a run of the sweep and, where it has one, its record."""
-        self.runs[config.kind] += 1
-        if record is not None:
-            self.done[config.kind] += 1
-            if record.status == "diverged":
-                self.diverged.append(config.name)
-
-    @property
-    def complete(self) -> bool:
-        """Returns whether every run has its record."""
-        return self.done == self.runs
+class _Active:
+    launch: Launch
+    beat: int = -1
+    heard: float = 0.0
+    done: int = -1
 
 
-def programs_of(config: Config) -> tuple[str, Static]:
-    """Returns what identifies the compiled programs of a run; runs that agree in it share them."""
-    return config.kind, Static.of(config)
+@dataclass
+class _Group:
+    """A job and what of it is still to be done."""
 
-
-def jobs_of(
-    points: Iterable[Config],
-    workdir: Workdir,
-    checkpoint_seconds: float,
-    largest: Mapping[str, int],
-    execution: Execution = Execution(),
-) -> list[Job]:
-    """Groups runs that share compiled programs into jobs of at most `largest` runs of a kind, in the sweep's order."""
-    groups: dict[tuple[str, Static], list[Config]] = defaultdict(list)
-    for point in points:
-        groups[programs_of(point)].append(point)
-    jobs = []
-    for (kind, _), members in groups.items():
-        count = -(-len(members) // largest[kind])
-        size = -(-len(members) // count)
-        groups_of = (tuple(members[i : i + size]) for i in range(0, len(members), size))
-        jobs += [Job(workdir, group, checkpoint_seconds, execution) for group in groups_of]
-    return jobs
+    job: Job
+    program: Program
+    order: int
+    pending: dict[str, Config]
+    waits: set[str] = field(default_factory=set)
+    furthest: tuple[int, int] | None = None
+    losses: int = 0
+    launched: bool = False
 
 
 class Coordinator:
@@ -88,8 +94,10 @@ class Coordinator:
       sweep: what to run.
       workdir: where; one coordinator at a time.
       executor: what places the workers.
-      checkpoint_seconds: least time between two checkpoints of a run.
-      execution: how programs are compiled and placed.
+      settings: of the jobs.
+      limits: when to give up.
+      clock: monotonic seconds.
+      storage: address of the study's database; SQLite in the folder by default.
 
     Raises:
       UserError: another coordinator holds the folder, or it belongs to another sweep.
@@ -100,26 +108,34 @@ class Coordinator:
         sweep: Sweep,
         workdir: Workdir,
         executor: Executor,
-        checkpoint_seconds: float,
-        execution: Execution = Execution(),
+        settings: Settings = Settings(),
+        limits: Limits = Limits(),
+        clock: Clock = Clock(),
+        storage: str | None = None,
     ) -> None:
         me = f"process {os.getpid()} on {platform.node()}"
         self._lock = Lock.require(workdir.path / "coordinator.lock", me)
         try:
             workdir.claim(sweep.name)
-            self._workdir, self._executor = workdir, executor
-            self._points = {p.name: p for p in sweep.points}
-            self._jobs = jobs_of(sweep.points, workdir, checkpoint_seconds, LARGEST_JOB, execution)
-            self._study = Study(workdir.path / "study.db", sweep)
-            self._records: dict[str, Record] = {}
-            self._compiled: set[tuple[str, Static]] = set()
-            self._accept(self._points.values())
+            self._sweep, self._workdir, self._executor = sweep, workdir, executor
+            self._settings, self._limits, self._clock = settings, limits, clock
+            self._points: dict[str, Config] = {}
+            self._state: dict[str, str] = {}
+            self._status = Status(workers=self._reports)
+            self._groups: dict[str, _Group] = {}
+            self._of: dict[str, _Group] = {}
+            self._dependents: dict[str, list[_Group]] = defaultdict(list)
+            self._ready: list[tuple[int, str]] = []
+            self._held: dict[Program, list[_Group]] = defaultdict(list)
+            self._compiled: set[Program] = set()
+            self._active: dict[str, _Active] = {}
+            self._errors: dict[str, str] = {}
+            self._study: Projected = Study(storage or f"sqlite:///{workdir.path / 'study.db'}", sweep)
+            self._add(sweep.points)
+            self._status.note = self._study.flush()
         except BaseException:
             self.close()
             raise
-        self._active: list[Job] = []
-        self._lost: dict[str, tuple[tuple[int, int], int]] = {}
-        self._failed: dict[str, str] = {}
 
     def close(self) -> None:
         """Gives the folder up; another coordinator may have it."""
@@ -127,100 +143,294 @@ class Coordinator:
 
     def status(self) -> Status:
         """Returns where the sweep stands."""
-        found = Status()
-        for name, point in self._points.items():
-            found.count(point, self._records.get(name))
-        found.workers = [p[-1] for j in self._active if (p := j.progress())]
-        return found
+        return self._status
+
+    def _reports(self) -> list[dict[str, Any]]:
+        return [p for a in self._active.values() if (p := a.launch.progress())]
+
+    # The loop
 
     def run(self, show: Callable[[Status], None]) -> None:
-        """Launches, accepts and relaunches until every run has its record.
+        """Launches, accepts and relaunches until nothing more can be done.
 
         Args:
-          show: called about three times a second.
+          show: called after every turn.
 
         Raises:
-          UserError: a worker failed, or was lost too often; the other jobs are finished first.
+          UserError: runs failed, or wait for ones that did; everything else is finished first.
           KeyboardInterrupt: passed on after all workers have checkpointed and left.
         """
         try:
-            while not self.status().complete:
-                self._collect()
-                self._launch()
+            self._launch()
+            while self._active or self._ready:
+                self._status.note = self._study.flush()
                 show(self.status())
-                if not self._active:
-                    break
-                time.sleep(POLL_SECONDS)
+                changed = self._executor.wait(POLL_SECONDS)
+                self._obey()
+                self._collect(changed)
+                self._launch()
+            self._status.note = self._study.flush()
             show(self.status())
         except KeyboardInterrupt:
             self._interrupt()
             raise
         finally:
             self.close()
-        if self._failed:
-            (name, error), *more = self._failed.items()
-            others = f" ({len(more)} more jobs failed)" if more else ""
-            raise UserError(f"job {name} failed: {error}; its log is {self._workdir.jobs / name / 'worker.log'}{others}")
+        self._complain()
 
-    def _pending(self, job: Job) -> list[Config]:
-        return [c for c in job.configs if c.name not in self._records]
+    def _collect(self, changed: Iterable[Launch] | None) -> None:
+        chosen = list(self._active) if changed is None else [launch.attempt for launch in changed]
+        for attempt in chosen:
+            active = self._active.get(attempt)
+            if active is None:
+                continue
+            alive = self._executor.alive(active.launch)  # asked before the records: none that is written in between is missed
+            try:
+                self._hear(active, alive)
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                self._status.note = "the disk is full: waiting for space"
+                continue
+            if not alive:
+                self._end(active)
+            elif self._clock.now() - active.heard > self._limits.silence:
+                self._fence(active, f"no sign of life for {self._limits.silence:g} s")
 
-    def _accept(self, configs: Iterable[Config]) -> None:
-        for config in configs:
+    def _hear(self, active: _Active, alive: bool) -> None:
+        """Takes in what a launch has reported and committed."""
+        report = active.launch.progress()
+        if report and report["beat"] != active.beat:
+            active.beat, active.heard = report["beat"], self._clock.now()
+            if report["step"] or any(c["program"] == "train step" for c in report["compiled"]):
+                self._open(self._groups[active.launch.job.id].program)
+        done = report["done"] if report else 0
+        if done != active.done or not alive:
+            self._accept(active.launch)
+            active.done = done
+
+    def _accept(self, launch: Launch) -> None:
+        """Publishes what a launch has committed, and counts what failed."""
+        group = self._groups[launch.job.id]
+        if launch.fenced:
+            return
+        for config in list(group.pending.values()):
+            run = self._workdir.run(config)
+            record = run.accept(launch.attempt)
+            if record is not None:
+                run.clean()
+                self._settle(config, of_record(record.status), record)
+            elif run.failed(launch.attempt):
+                self._judge_run(config)
+
+    def _judge_run(self, config: Config) -> None:
+        failures = self._workdir.run(config).failures()
+        if len(failures) >= self._limits.failures or any(f["final"] for f in failures):
+            self._fail(config, failures[-1]["error"])
+
+    # What becomes of points and jobs
+
+    def _add(self, points: Iterable[Config]) -> None:
+        """Takes points in: accepts what is finished, adopts what is alive, groups the rest."""
+        fresh = []
+        for config in points:
+            if config.name in self._points:
+                raise UserError(f"sweep {self._sweep.name!r} has two points of the name {config.name}")
+            self._points[config.name] = config
+            self._state[config.name] = WAITING
+            self._status.count(config, WAITING)
+            fresh.append(config)
+        begun = self._workdir.begun()
+        for config in (c for c in fresh if c.name in begun):
             record = self._workdir.run(config).record()
             if record is not None:
-                self._records[config.name] = record
-                self._compiled.add(programs_of(config))
-                self._study.accept(record)
+                self._settle(config, of_record(record.status), record)
+            else:
+                self._judge_run(config)
+        self._obey()
+        groups = [self._form(job) for job in self._known_jobs()]
+        rest = [c for c in fresh if c.name not in self._of and self._state[c.name] not in SETTLED]
+        groups += map(self._form, jobs_of(rest, self._workdir, self._settings, self._executor.describe().device))
+        for group in groups:
+            self._adopt(group)
+            self._queue(group)
 
-    def _collect(self) -> None:
-        for job in list(self._active):
-            alive = job.alive  # asked before the records, so that a record written between the two is not missed
-            self._accept(self._pending(job))
-            if not alive:
-                self._active.remove(job)
-                self._judge(job)
+    def _known_jobs(self) -> Iterator[Job]:
+        """Yields the unfinished jobs of an earlier coordinator: its groups stay as they were."""
+        for folder in sorted(p.parent for p in self._workdir.jobs.glob(f"*/{FILE}")):
+            if folder.name in self._groups:
+                continue
+            members = Job.members(folder)
+            found = [self._points.get(name) for name, _ in members]
+            configs = tuple(c for c, (_, digest) in zip(found, members, strict=True) if c is not None and c.digest == digest)
+            taken = any(c.name in self._of for c in configs)
+            if len(configs) == len(members) and not taken and any(self._state[c.name] not in SETTLED for c in configs):
+                yield Job(self._workdir, configs, self._settings)
 
-    def _judge(self, job: Job) -> None:
-        pending, outcome, reports = len(self._pending(job)), job.outcome(), job.progress()
-        if not pending:
-            return
-        if outcome and outcome["status"] == "failed":
-            self._failed[job.id] = outcome["error"]
-            return
-        reached = (-pending, reports[-1]["step"] if reports else 0)
-        furthest, times = self._lost.get(job.id, (reached, 0))
-        times = times + 1 if reached <= furthest else 1
-        self._lost[job.id] = (max(reached, furthest), times)
-        if times > PATIENCE:
-            self._failed[job.id] = f"its worker was lost {times} times without getting further"
+    def _form(self, job: Job) -> _Group:
+        pending = {c.name: c for c in job.configs if self._state[c.name] not in SETTLED}
+        group = _Group(job, programs_of(job.configs[0]), len(self._groups), pending)
+        self._groups[job.id] = group
+        for config in job.configs:
+            self._of[config.name] = group
+            if isinstance(config, Transfer) and (name := config.upstream.name) not in group.waits:
+                if self._state.get(name) not in FINISHED and self._workdir.run(config.upstream).record() is None:
+                    group.waits.add(name)
+                    self._dependents[name].append(group)
+        return group
 
-    def _ready(self, job: Job) -> bool:
-        needs = (c.upstream.name for c in job.configs if isinstance(c, Transfer))
-        return all(name in self._records for name in needs)
+    def _adopt(self, group: _Group) -> None:
+        """Takes over the launches of an earlier coordinator: what they have committed counts, and one that is alive goes on."""
+        for launch in Launch.all(group.job):
+            if launch.fenced:
+                continue
+            alive = self._executor.alive(launch)
+            self._accept(launch)
+            if alive and (group.launched or not group.pending):
+                launch.fence("another launch of its job is at work, or nothing is left to do")
+                self._executor.kill(launch)
+            elif alive:
+                self._watch(group, launch)
 
-    def _compiling(self, job: Job) -> bool:
-        """Returns whether another worker is about to compile the job's programs, which the job can then load."""
-        wanted = programs_of(job.configs[0])
-        return wanted not in self._compiled and any(programs_of(other.configs[0]) == wanted for other in self._active)
+    def _watch(self, group: _Group, launch: Launch) -> None:
+        group.launched = True
+        self._active[launch.attempt] = _Active(launch, heard=self._clock.now())
+        for config in group.pending.values():
+            self._move(config, RUNNING)
+            self._study.started(config)
+
+    def _move(self, config: Config, state: str) -> None:
+        self._status.count(config, state, self._state[config.name])
+        self._state[config.name] = state
+
+    def _settle(self, config: Config, state: str, record: Record | None = None) -> None:
+        """Ends a point, whichever way."""
+        self._move(config, state)
+        if record is not None:
+            self._study.accept(record)
+            self._compiled.add(programs_of(config))
+        if group := self._of.get(config.name):
+            group.pending.pop(config.name, None)
+        if record is not None:
+            for group in self._dependents.pop(config.name, []):
+                group.waits.discard(config.name)
+                self._queue(group)
+
+    def _fail(self, config: Config, error: str) -> None:
+        self._errors[config.name] = error
+        self._settle(config, FAILED_RUN)
+
+    def _queue(self, group: _Group) -> None:
+        if group.pending and not group.waits and not group.launched:
+            heapq.heappush(self._ready, (group.order, group.job.id))
+
+    def _open(self, program: Program) -> None:
+        """Lets jobs go that waited for somebody to compile their programs."""
+        self._compiled.add(program)
+        for group in self._held.pop(program, []):
+            self._queue(group)
+
+    def _end(self, active: _Active) -> None:
+        """Judges a launch that is over."""
+        launch = active.launch
+        group = self._leave(active)
+        outcome = launch.outcome()
+        if outcome and outcome["status"] == FAILED:
+            for config in list(group.pending.values()):
+                self._fail(config, f"{outcome['error']} (its log is {launch.log})")
+        elif group.pending and not any(self._workdir.run(c).failed(launch.attempt) for c in group.pending.values()):
+            self._lose(group, launch)
+        self._queue(group)
+
+    def _leave(self, active: _Active) -> _Group:
+        del self._active[active.launch.attempt]
+        group = self._groups[active.launch.job.id]
+        group.launched = False
+        for config in group.pending.values():
+            self._move(config, WAITING)
+        for waiting in self._held.pop(group.program, []):
+            self._queue(waiting)
+        return group
+
+    def _lose(self, group: _Group, launch: Launch) -> None:
+        report = launch.progress()
+        reached = (-len(group.pending), report["step"] if report else 0)
+        furthest = group.furthest or reached
+        group.losses = group.losses + 1 if reached <= furthest else 1
+        group.furthest = max(reached, furthest)
+        if group.losses > self._limits.losses:
+            error = f"its worker was lost {group.losses} times without getting further; its log is {launch.log}"
+            for config in list(group.pending.values()):
+                self._fail(config, error)
+
+    def _fence(self, active: _Active, why: str) -> None:
+        active.launch.fence(why)
+        self._executor.kill(active.launch)
+        group = self._leave(active)
+        self._lose(group, active.launch)
+        self._queue(group)
+
+    # What runs next
+
+    def _compiling(self, program: Program) -> bool:
+        """Returns whether a live launch is about to compile the programs, which others can then load."""
+        if program in self._compiled:
+            return False
+        return any(self._groups[a.launch.job.id].program == program for a in self._active.values())
 
     def _launch(self) -> None:
-        busy = {j.id for j in self._active}
-        for job in self._jobs:
-            if job.id in busy or job.id in self._failed or not self._pending(job):
+        while self._ready and len(self._active) < self._executor.capacity():
+            entry = heapq.heappop(self._ready)
+            group = self._groups[entry[1]]
+            if group.launched or not group.pending or group.waits:
                 continue
-            if job.alive:
-                self._active.append(job)
-            elif len(self._active) < self._executor.capacity() and self._ready(job) and not self._compiling(job):
-                job.write()
-                self._executor.launch(job)
-                self._active.append(job)
-                for config in self._pending(job):
-                    self._study.started(config)
+            if self._compiling(group.program):
+                self._held[group.program].append(group)
+                continue
+            try:
+                group.job.write()
+                launch = Launch.new(group.job)
+                self._executor.launch(launch)
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                self._status.note = "the disk is full: waiting for space"
+                heapq.heappush(self._ready, entry)
+                return
+            self._watch(group, launch)
+
+    # What people want
+
+    def _obey(self) -> None:
+        """Takes notice of runs that somebody has cancelled."""
+        for name in self._workdir.called_off():
+            config = self._points.get(name)
+            if config is None or self._state[name] in SETTLED:
+                continue
+            for active in self._active.values():
+                if name in self._groups[active.launch.job.id].pending:
+                    active.launch.drop(name, CANCELLED)
+            self._settle(config, CANCELLED)
 
     def _interrupt(self) -> None:
-        for job in self._active:
-            self._executor.interrupt(job)
-        deadline = time.monotonic() + 30
-        while any(j.alive for j in self._active) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        for active in self._active.values():
+            self._executor.interrupt(active.launch)
+        deadline = self._clock.now() + 30
+        while any(self._executor.alive(a.launch) for a in self._active.values()) and self._clock.now() < deadline:
+            self._clock.sleep(0.1)
+        for active in self._active.values():
+            self._accept(active.launch)
+        self._study.flush()
+
+    def _complain(self) -> None:
+        failed = [(name, self._errors.get(name, "")) for name in self._status.named[FAILED_RUN]]
+        if not failed:
+            return
+        name, error = failed[0]
+        waiting = sum(counts[WAITING] for counts in self._status.states.values())
+        more = f"; {len(failed) - 1} more failed" if len(failed) > 1 else ""
+        blocked = f"; {waiting} wait for runs that failed" if waiting else ""
+        raise UserError(
+            f"{name} failed: {error}{more}{blocked}. `augreg why {self._workdir.path} RUN` tells more,"
+            f" `augreg retry {self._workdir.path}` has them tried again"
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import sqlite3
+from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,9 +21,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
-from bench.points import Config, Transfer
+from bench.errors import UserError
+from bench.points import Config, Transfer, Upstream
 from bench.records.record import Record
+from sweeps.clock import Clock
 from sweeps.space import Sweep
+
+# A database that did not answer is asked again after so long.
+RETRY_SECONDS = 5.0
 
 
 def _fields(config: Config) -> dict[str, Any]:
@@ -102,34 +108,106 @@ def _whole(path: Path) -> bool:
         return False
 
 
+def storage_of(address: str) -> RDBStorage:
+    """Returns the storage at an SQLAlchemy address: `sqlite:///FILE`, `postgresql://USER@HOST/NAME`.
+
+    Raises:
+      UserError: the address is none, or its driver is not installed.
+      sqlalchemy.exc.OperationalError: the database cannot be reached.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        url = sqlalchemy.make_url(address)
+    except sqlalchemy.exc.ArgumentError:
+        raise UserError(f"--storage {address!r} is no address of a database, such as postgresql://USER@HOST/NAME") from None
+    options: dict[str, Any] = {"poolclass": sqlalchemy.NullPool}  # no connection outlives its use
+    if url.get_backend_name() == "sqlite":
+        path = Path(url.database or "")
+        if not _whole(path):
+            path.unlink()
+        options["connect_args"] = {"timeout": 60}
+    elif url.get_backend_name() == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+        # One connection, tested before use: opening one takes longer than writing a trial.
+        options = {"pool_size": 1, "pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
+    try:
+        storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
+    except ImportError:
+        raise UserError(
+            f"--storage {address!r} needs a driver that is not installed: pip install 'augreg-bench[postgresql]'"
+        ) from None
+    if url.get_backend_name() == "sqlite":
+        # Power cuts may cost this file, which the records rebuild; waiting for the disk at every trial would cost minutes.
+        sqlalchemy.event.listen(storage.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF"))
+    return storage
+
+
 class Study:
     """Both studies of a sweep.
 
+    What it is told it keeps until the database has taken it, so a database that is down stops nobody.
+
     Args:
-      path: the SQLite file.
+      address: of the database, see `storage_of`.
       sweep: whose points become trials.
+      clock: monotonic seconds.
+
+    Raises:
+      UserError: as `storage_of` does.
     """
 
-    def __init__(self, path: Path, sweep: Sweep) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        if not _whole(path):
-            path.unlink()
-        options = {"connect_args": {"timeout": 60}, "poolclass": sqlalchemy.NullPool}  # no connection outlives its use
-        storage = RDBStorage(f"sqlite:///{path}", engine_kwargs=options)
-        # Power cuts may cost this file, which the records rebuild; waiting for the disk at every trial would cost minutes.
-        sqlalchemy.event.listen(storage.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF"))
-        self._upstream = Projection(storage, sweep.name, sweep.upstream_points)
-        self._transfer = (
-            Projection(storage, f"{sweep.name}-transfer", sweep.transfer_points) if sweep.transfer_points else self._upstream
-        )
-
-    def _of(self, config: Config) -> Projection:
-        return self._transfer if isinstance(config, Transfer) else self._upstream
+    def __init__(self, address: str, sweep: Sweep, clock: Clock = Clock()) -> None:
+        self._address, self._sweep, self._clock = address, sweep, clock
+        self._storage: RDBStorage | None = None
+        self._of: dict[str, Projection] = {}
+        self._todo: deque[Config | Record] = deque()
+        self._again = -RETRY_SECONDS
+        self._trouble = ""
 
     def started(self, config: Config) -> None:
         """Notes that a run is under way."""
-        self._of(config).started(config)
+        self._todo.append(config)
 
     def accept(self, record: Record) -> None:
-        """Notes a committed record."""
-        self._of(record.config).accept(record)
+        """Notes an accepted record."""
+        self._todo.append(record)
+
+    def flush(self) -> str:
+        """Tells the database what it does not know yet; returns what is in the way, "" where nothing is."""
+        if self._trouble and self._clock.now() - self._again < RETRY_SECONDS:
+            return self._trouble
+        try:
+            self._connect()
+            while self._todo:
+                self._tell(self._todo[0])
+                self._todo.popleft()
+            self._trouble = ""
+        except (sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError) as error:
+            cause = str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()
+            self._trouble = (
+                f"the study's database does not answer ({cause[0] if cause else type(error).__name__}); nothing is lost"
+            )
+            self._again = self._clock.now()
+            # What the storage keeps in memory may be ahead of the database.
+            self._close()
+        return self._trouble
+
+    def _tell(self, what: Config | Record) -> None:
+        if isinstance(what, Record):
+            self._of[what.config.kind].accept(what)
+        else:
+            self._of[what.kind].started(what)
+
+    def _connect(self) -> None:
+        if self._storage is not None:
+            return
+        storage, sweep = storage_of(self._address), self._sweep
+        self._of = {Upstream.kind: Projection(storage, sweep.name, sweep.upstream_points)}
+        if sweep.transfer_points:
+            self._of[Transfer.kind] = Projection(storage, f"{sweep.name}-transfer", sweep.transfer_points)
+        self._storage = storage
+
+    def _close(self) -> None:
+        if self._storage is not None:
+            self._storage.engine.dispose()
+            self._storage = None

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from bench.records.atomic import read_json
 from sweeps.layout import Workdir
-
-PHASES = ("import", "compile", "upstream", "transfer")
+from sweeps.reporter import PHASES
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def timing(workdir: Workdir) -> Timing:
     seconds = dict.fromkeys(PHASES, 0.0)
     compiled: Counter[tuple[str, str, str]] = Counter()
     loaded = 0
-    paths = sorted(workdir.jobs.glob("*/progress-*.json"))
+    paths = sorted(workdir.jobs.glob("*/*/progress.json"))
     for path in paths:
         report = read_json(path)
         for phase in PHASES:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sweeps.run import Status
+from sweeps.states import Status
 
 # Without a terminal a line is printed this often.
 QUIET_SECONDS = 15.0
@@ -33,6 +33,7 @@ class View:
         )
         self._bars = {kind: self._progress.add_task(kind, total=None, at="") for kind in ("upstream", "transfer")}
         self._started = self._printed = time.monotonic()
+        self._note = ""
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -44,13 +45,16 @@ class View:
     def show(self, status: Status) -> None:
         """Shows where the sweep stands."""
         for kind, bar in self._bars.items():
-            at = "  ".join(_short(w) for w in status.workers if w["kind"] == kind)
+            at = "  ".join(_short(w) for w in status.workers() if w["kind"] == kind)
             self._progress.update(bar, completed=status.done[kind], total=status.runs[kind], at=at)
+        if status.note != self._note:
+            self._note = status.note
+            self._console.print(status.note or "going on", highlight=False, soft_wrap=True)
         now = time.monotonic()
         if not self._console.is_terminal and (now - self._printed > QUIET_SECONDS or status.complete):
             self._printed = now
             counts = ", ".join(f"{kind} {status.done[kind]}/{status.runs[kind]}" for kind in self._bars)
-            at = "; ".join(_short(w) for w in status.workers)
+            at = "; ".join(_short(w) for w in status.workers())
             self._console.print(f"{now - self._started:5.0f} s: {counts}  {at}", highlight=False, soft_wrap=True)
 
 

@@ -37,7 +37,10 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run cost: wall-clock seconds by phase (summed over attempts), steps, images seen, model FLOPs of training."""
+    """What a run cost: wall-clock seconds by phase (summed over attempts), steps, images seen, model FLOPs of training.
+
+    `attempt` is the name of the attempt that ended it, "" outside of a sweep.
+    """
 
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
@@ -47,8 +50,10 @@ class Cost:
     images: int = 0
     train_flops: float = 0.0
     eval_images_per_second: float = 0.0
+    attempt: str = ""
 
     def __post_init__(self) -> None:
+        type_fields(self, {"attempt": str})
         type_fields(self, dict.fromkeys(("attempts", "steps", "images"), int))
         type_fields(self, dict.fromkeys(("train_seconds", "eval_seconds", "compile_seconds"), float))
         type_fields(self, dict.fromkeys(("train_flops", "eval_images_per_second"), float))

@@ -47,7 +47,7 @@ class Checkpoints:
         self._last = time.monotonic()
 
     def _found(self) -> Iterator[Path]:
-        folders = [p for p in self._run.glob(f"*/{FOLDER}/*") if p.name.isdigit()]
+        folders = [p for p in self._run.glob(f"attempts/*/{FOLDER}/*") if p.name.isdigit()]
         yield from sorted(folders, key=lambda p: int(p.name), reverse=True)
 
     def restore(self, like: State) -> tuple[State, dict[str, Any]] | None:

@@ -1,4 +1,4 @@
-"""Local executor: one process a job, each on cores of its own, alive beyond the coordinator that started it."""
+"""Local executor: one process a launch, each on cores of its own, alive beyond the coordinator that started it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 import sweeps
 from bench.errors import UserError
+from sweeps.executors import Capabilities
 from sweeps.executors.pinned import cores
-from sweeps.job import Job
+from sweeps.launch import Launch
 from sweeps.lock import Lock
 
 # Workers import this very code: a folder `bench` or `sweeps` where the command was given must not stand in for it.
@@ -21,7 +23,7 @@ SOURCE = str(Path(sweeps.__file__).parents[1])
 
 
 class Local:
-    """Runs jobs on this machine.
+    """Runs launches on this machine.
 
     Args:
       workers: how many at once; 0 is one a core.
@@ -33,24 +35,29 @@ class Local:
         self._cores = cores()
         self._workers = workers or len(self._cores)
         self._children: list[subprocess.Popen[bytes]] = []
+        self._locks: list[Path] | None = None
 
     def capacity(self) -> int:
         """Returns the number of workers."""
         return self._workers
 
-    def launch(self, job: Job) -> None:
+    def launch(self, launch: Launch) -> None:
         """Starts the worker in a session of its own, so that neither Ctrl-C nor the coordinator's death reaches it."""
         self._children = [c for c in self._children if c.poll() is None]
-        lock = Lock.take(job.lock, "")
+        lock = Lock.take(launch.lock, "")
         if lock is None:
             return
         # One core a worker: on a CPU a reduction's order, and with it the last bit, follows the number of threads.
-        used = Counter(core for _, core in map(_holder, job.workdir.jobs.glob("*/lock")))
+        if self._locks is None:
+            self._locks = list(launch.job.workdir.jobs.glob("*/*/lock"))  # others may have started some
+        held = {path: core for path in self._locks if (core := _holder(path)[1]) is not None}
+        used = Counter(held.values())
         core = min(self._cores, key=lambda c: used[c])
+        self._locks = [*held, launch.lock]
         try:
-            with (job.folder / "worker.log").open("ab") as log:
+            with launch.log.open("ab") as log:
                 child = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "sweeps.executors.pinned", str(core), str(job.folder)],
+                    [sys.executable, "-P", "-m", "sweeps.executors.pinned", str(core), str(launch.folder)],
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -63,16 +70,36 @@ class Local:
         finally:
             lock.release()  # the worker inherited it: from here on it lives and dies with the worker
 
-    def interrupt(self, job: Job) -> None:
-        """Sends SIGTERM to the worker that holds the job's lock."""
-        pid, _ = _holder(job.lock)
+    def alive(self, launch: Launch) -> bool:
+        """Returns whether the launch's lock is held."""
+        return Lock.held(launch.lock)
+
+    def interrupt(self, launch: Launch) -> None:
+        """Sends SIGTERM to the worker that holds the launch's lock."""
+        self._signal(launch, signal.SIGTERM)
+
+    def kill(self, launch: Launch) -> None:
+        """Sends SIGKILL to the worker that holds the launch's lock."""
+        self._signal(launch, signal.SIGKILL)
+
+    @staticmethod
+    def _signal(launch: Launch, number: signal.Signals) -> None:
+        pid, _ = _holder(launch.lock)
         if pid is not None:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, number)
+
+    def wait(self, seconds: float) -> None:
+        """Waits; any launch may have changed."""
+        time.sleep(seconds)
+
+    def describe(self) -> Capabilities:
+        """Returns what it can do."""
+        return Capabilities("local", self._workers)
 
 
 def _holder(lock: Path) -> tuple[int | None, int | None]:
-    """Returns the process and the core of the worker that holds a job's lock, two times None where nobody does."""
+    """Returns the process and the core of the worker that holds a launch's lock, two times None where nobody does."""
     if not Lock.held(lock):
         return None, None
     pid, core = (int(word) for word in lock.read_text().split() or (0, -1))

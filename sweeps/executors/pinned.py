@@ -1,4 +1,4 @@
-"""`python -m sweeps.executors.pinned CORE JOB_FOLDER`: a worker confined to one core before any library counts the cores."""
+"""`python -m sweeps.executors.pinned CORE LAUNCH_FOLDER`: a worker confined to one core before any library counts the cores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pin(core: int) -> None:
 
 
 def main(core: str, folder: str) -> int:
-    """Runs the job in `folder` on `core`."""
+    """Does the launch in `folder` on `core`."""
     pin(int(core))
     from sweeps import worker
 

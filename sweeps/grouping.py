@@ -1,0 +1,76 @@
+"""How runs are put into jobs: those that share compiled programs, few enough for workers to share a grid evenly, enough to make a
+worker's start cheap.
+
+What is computed here must come out the same for a coordinator that starts again, so it depends on nothing measured.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from bench.cost import forward_flops, training_flops
+from bench.points import Config, Transfer, Upstream
+from bench.train.static import Static
+from sweeps.job import Job, Settings
+from sweeps.layout import Workdir
+
+# Most runs in one job, by kind.
+LARGEST_JOB = {"upstream": 8, "transfer": 64}
+# A worker's start takes some seconds (imports, loading compiled programs); a job shall last long enough to forget them, and not so
+# long that the last one keeps everybody waiting.
+JOB_SECONDS = 600.0
+# FLOP/s, to the order of magnitude: one core here, half of a TPU-v4 chip's peak elsewhere.
+RATES = {"cpu": 3e10, "": 1e14}
+
+Program = tuple[str, Static]
+
+
+def programs_of(config: Config) -> Program:
+    """Returns what identifies the compiled programs of a run; runs that agree in it share them."""
+    return config.kind, Static.of(config)
+
+
+def flops(config: Config) -> float:
+    """Returns the training FLOPs of a run, infinity where its set's size was never published."""
+    if isinstance(config, Transfer):
+        forward = forward_flops(config.upstream.model, config.resolution, config.facts.classes)
+        return 3.0 * forward * config.steps * config.batch_size
+    assert isinstance(config, Upstream)
+    if config.data.train is None:
+        return float("inf")
+    return training_flops(config, round(config.data.train * config.fraction))
+
+
+def jobs_of(
+    points: Iterable[Config],
+    workdir: Workdir,
+    settings: Settings = Settings(),
+    device: str = "cpu",
+    largest: Mapping[str, int] | None = None,
+) -> list[Job]:
+    """Groups runs that share compiled programs into jobs, in the sweep's order.
+
+    Jobs of different programs take turns, so that the first third of the jobs is a third of every program's runs.
+
+    Args:
+      points: the runs.
+      workdir: of the sweep.
+      settings: of the jobs.
+      device: `cpu`, or anything else for an accelerator.
+      largest: most runs in a job, by kind.
+    """
+    largest = largest or LARGEST_JOB
+    rate = RATES.get(device, RATES[""])
+    groups: dict[Program, list[Config]] = defaultdict(list)
+    for point in points:
+        groups[programs_of(point)].append(point)
+    placed: list[tuple[bool, float, int, Job]] = []
+    for number, ((kind, _), members) in enumerate(groups.items()):
+        most = max(1, min(largest[kind], int(JOB_SECONDS * rate / flops(members[0]))))
+        count = -(-len(members) // most)
+        size = -(-len(members) // count)
+        parts = [tuple(members[i : i + size]) for i in range(0, len(members), size)]
+        for i, part in enumerate(parts):
+            placed.append((kind != Upstream.kind, (i + 0.5) / len(parts), number, Job(workdir, part, settings)))
+    return [job for *_, job in sorted(placed, key=lambda each: each[:3])]
