@@ -1,5 +1,5 @@
-"""How runs are put into jobs: those that share compiled programs, few enough for workers to share a grid evenly, enough to make a
-worker's start cheap.
+"""How runs are put into jobs: those that share compiled programs, few enough to share a grid evenly, enough to make a worker's
+start cheap.
 
 What is computed here must come out the same for a coordinator that starts again, so it depends on nothing measured.
 """
@@ -17,8 +17,8 @@ from sweeps.layout import Workdir
 
 # Most runs in one job, by kind.
 LARGEST_JOB = {"upstream": 8, "transfer": 64}
-# A worker's start takes some seconds (imports, loading compiled programs); a job shall last long enough to forget them, and not so
-# long that the last one keeps everybody waiting.
+# A worker's start takes some seconds (imports, loading compiled programs): a job shall last long enough to forget them, and not
+# so long that the last one keeps everybody waiting.
 JOB_SECONDS = 600.0
 # FLOP/s, to the order of magnitude: one core here, half of a TPU-v4 chip's peak elsewhere.
 RATES = {"cpu": 3e10, "": 1e14}

@@ -1,7 +1,7 @@
 """A job: a group of runs that share compiled programs, done one after the other by one worker.
 
-The coordinator writes `job.json` once; the worker finds everything it needs in the job's folder, so it outlives its coordinator and
-a new coordinator finds it again.
+The coordinator writes `job.json`; the worker finds all that it needs in the job's folder, so it outlives its coordinator and a
+new coordinator finds it again.
 """
 
 from __future__ import annotations

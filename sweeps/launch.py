@@ -1,7 +1,7 @@
 """A launch: one attempt of one or more processes at a job, with a folder of its own.
 
-Whatever a launch writes lies in folders that bear its number. One that was stopped and wakes up after the coordinator has given it
-up can therefore disturb nobody: it is fenced, and nothing of it is accepted any more.
+Whatever a launch writes lies in folders that bear its number. One that was stopped and wakes up after the coordinator has given
+it up can therefore disturb nobody: it is fenced, and nothing of it is accepted any more.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ WORKDIR/
     record.json           the accepted record; written once, by the coordinator alone
   jobs/ID/                one folder a group of runs that a worker does one after the other
     job.json              its runs and settings; written once
-    0003/                 one launch of it: launch.json lock progress.json outcome.json worker.log, and `fenced` once it is given up
+    0003/                 one launch: launch.json lock progress.json outcome.json worker.log, and `fenced` once it is given up
   cancelled/NAME          the run is not wanted
   lanes/                  what probes have found
   cache/                  compiled programs
@@ -65,7 +65,7 @@ class Run:
         return self.folder / "attempts" / name
 
     def accept(self, attempt: str) -> Record | None:
-        """Publishes the record that an attempt has written, unless the run has one; returns the run's record, None while there is none.
+        """Publishes the record of an attempt, unless the run has one; returns the run's record, None while there is none.
 
         Raises:
           UserError: the record is of another code.

@@ -1,8 +1,8 @@
 """The coordinator of a sweep: decides what runs next, hands it to an executor, accepts what is committed.
 
-It alone writes the study and publishes records. It keeps nothing that a crash could lose: a new one reads the records, adopts the
-launches that are still alive, and launches the rest again in the same groups. It trusts no wall clock, and what it does at each turn
-depends on what has changed, not on the size of the sweep.
+It alone writes the study and publishes records. It keeps nothing that a crash could lose: a new one reads the records, adopts
+the launches that are still alive, and launches the rest again in the same groups. It trusts no wall clock, and what it does at
+each turn depends on what has changed, not on the size of the sweep.
 """
 
 from __future__ import annotations
@@ -273,10 +273,11 @@ class Coordinator:
         self._groups[job.id] = group
         for config in job.configs:
             self._of[config.name] = group
-            if isinstance(config, Transfer) and (name := config.upstream.name) not in group.waits:
-                if self._state.get(name) not in FINISHED and self._workdir.run(config.upstream).record() is None:
-                    group.waits.add(name)
-                    self._dependents[name].append(group)
+            if not isinstance(config, Transfer) or (name := config.upstream.name) in group.waits:
+                continue
+            if self._state.get(name) not in FINISHED and self._workdir.run(config.upstream).record() is None:
+                group.waits.add(name)
+                self._dependents[name].append(group)
         return group
 
     def _adopt(self, group: _Group) -> None:

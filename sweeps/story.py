@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError, choose_from
+from bench.errors import UserError
 from bench.points import Config, Transfer
 from sweeps.job import FILE, Job
 from sweeps.launch import Launch
@@ -18,6 +20,9 @@ from sweeps.run import Limits
 from sweeps.space import Sweep
 from sweeps.states import CANCELLED, FAILED, FINISHED, RUNNING, WAITING, Status, of_record
 from sweeps.timing import timing
+
+# Names that are compared with a misspelt one: comparing takes a fraction of a millisecond each.
+SEARCHED = 5_000
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,9 @@ class Story:
           UserError: the sweep has none.
         """
         if name not in self.points:
-            raise UserError(f"sweep {self.sweep.name!r} has no run {name!r}; {choose_from(name, self.points)}")
+            near = difflib.get_close_matches(name, itertools.islice(self.points, SEARCHED), n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"`augreg plan {self.sweep.name} --names` lists them"
+            raise UserError(f"sweep {self.sweep.name!r} has no run {name!r}; {hint}")
         return self.points[name]
 
     def traces(self, config: Config) -> list[Trace]:
@@ -145,11 +152,7 @@ class Story:
         if (record := run.record()) is not None:
             cost, last = record.cost, record.last("val")
             scored = f"validation accuracy {last.value:.4f}, " if last else ""
-            spent = (
-                f"{cost.train_seconds:.0f} s of training in {cost.attempts} attempts"
-                if cost.attempts > 1
-                else f"{cost.train_seconds:.0f} s"
-            )
+            spent = f"{cost.train_seconds:.0f} s of training" + (f" in {cost.attempts} attempts" if cost.attempts > 1 else "")
             lines.append(f"  accepted from attempt {cost.attempt}: {scored}{cost.steps} steps, {spent}")
         return lines
 
@@ -168,9 +171,8 @@ class Story:
             return " for a free place: no worker has had it yet"
         last = traces[-1]
         if last.alive:
-            return (
-                f" for the runs before it in its job: {last.report.get('done', 0)} of {last.report.get('runs', '?')} are done"
-            )
+            done, of = last.report.get("done", 0), last.report.get("runs", "?")
+            return f" for the runs before it in its job: {done} of {of} are done"
         return " to be launched again by `augreg run`"
 
 

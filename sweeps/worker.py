@@ -1,7 +1,7 @@
 """The worker: `python -m sweeps.worker LAUNCH_FOLDER` does the runs of one job and knows nothing of the study.
 
-Whatever happens to it, launching its job again is right: an accepted run is skipped, an interrupted one goes on from its newest whole
-checkpoint, and results depend on nothing but the configs.
+Whatever happens to it, launching its job again is right: an accepted run is skipped, an interrupted one goes on from its newest
+whole checkpoint, and results depend on nothing but the configs.
 """
 
 from __future__ import annotations
