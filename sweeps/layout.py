@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +130,11 @@ class Run:
         return path
 
 
+@dataclass(frozen=True)
 class Workdir:
     """The folder of one sweep."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    path: Path
 
     def claim(self, sweep: str) -> None:
         """Marks the folder as this sweep's.

@@ -27,7 +27,7 @@ from sweeps.launch import FAILED, Launch
 from sweeps.layout import Workdir
 from sweeps.lock import Lock
 from sweeps.space import Sweep
-from sweeps.states import CANCELLED, FINISHED, RUNNING, SETTLED, WAITING, Status, of_record
+from sweeps.states import CANCELLED, RUNNING, SETTLED, WAITING, Status, of_record
 from sweeps.states import FAILED as FAILED_RUN
 from sweeps.study import Study
 
@@ -73,7 +73,7 @@ class _Active:
     done: int = -1
 
 
-@dataclass
+@dataclass(eq=False)
 class _Group:
     """A job and what of it is still to be done."""
 
@@ -130,6 +130,7 @@ class Coordinator:
             self._compiled: set[Program] = set()
             self._active: dict[str, _Active] = {}
             self._errors: dict[str, str] = {}
+            self._full = ""
             self._study: Projected = Study(storage or f"sqlite:///{workdir.path / 'study.db'}", sweep)
             self._add(sweep.points)
             self._status.note = self._study.flush()
@@ -163,8 +164,9 @@ class Coordinator:
         try:
             self._launch()
             while self._active or self._ready:
-                self._status.note = self._study.flush()
+                self._status.note = self._study.flush() or self._full
                 show(self.status())
+                self._full = ""
                 changed = self._executor.wait(POLL_SECONDS)
                 self._obey()
                 self._collect(changed)
@@ -190,7 +192,7 @@ class Coordinator:
             except OSError as error:
                 if error.errno not in FULL:
                     raise
-                self._status.note = "the disk is full: waiting for space"
+                self._full = "the disk is full: waiting for space"
                 continue
             if not alive:
                 self._end(active)
@@ -249,7 +251,7 @@ class Coordinator:
                 self._judge_run(config)
         self._obey()
         groups = [self._form(job) for job in self._known_jobs()]
-        rest = [c for c in fresh if c.name not in self._of and self._state[c.name] not in SETTLED]
+        rest = [c for c in fresh if c.name not in self._of and self._state[c.name] not in SETTLED and not self._blocked(c)]
         groups += map(self._form, jobs_of(rest, self._workdir, self._settings, self._executor.describe().device))
         for group in groups:
             self._adopt(group)
@@ -267,17 +269,17 @@ class Coordinator:
             if len(configs) == len(members) and not taken and any(self._state[c.name] not in SETTLED for c in configs):
                 yield Job(self._workdir, configs, self._settings)
 
-    def _form(self, job: Job) -> _Group:
+    def _form(self, job: Job, order: int | None = None) -> _Group:
         pending = {c.name: c for c in job.configs if self._state[c.name] not in SETTLED}
-        group = _Group(job, programs_of(job.configs[0]), len(self._groups), pending)
+        number = len(self._groups) if order is None else order
+        group = _Group(job, programs_of(job.configs[0]), number, pending)
         self._groups[job.id] = group
         for config in job.configs:
             self._of[config.name] = group
-            if not isinstance(config, Transfer) or (name := config.upstream.name) in group.waits:
-                continue
-            if self._state.get(name) not in FINISHED and self._workdir.run(config.upstream).record() is None:
+            if isinstance(config, Transfer) and self._state.get(name := config.upstream.name) not in SETTLED:
+                if name not in group.waits:
+                    self._dependents[name].append(group)
                 group.waits.add(name)
-                self._dependents[name].append(group)
         return group
 
     def _adopt(self, group: _Group) -> None:
@@ -312,10 +314,26 @@ class Coordinator:
             self._compiled.add(programs_of(config))
         if group := self._of.get(config.name):
             group.pending.pop(config.name, None)
-        if record is not None:
-            for group in self._dependents.pop(config.name, []):
+        for group in self._dependents.pop(config.name, []):
+            if record is not None:
                 group.waits.discard(config.name)
                 self._queue(group)
+            else:
+                self._part(group, config)
+
+    def _part(self, group: _Group, upstream: Config) -> None:
+        """Forms a job, of which nothing has been launched, anew without what needs a run that will not be."""
+        del self._groups[group.job.id]
+        for name in group.waits - {upstream.name}:
+            self._dependents[name].remove(group)
+        for config in group.job.configs:
+            self._of.pop(config.name, None)
+        if rest := tuple(c for c in group.pending.values() if not self._blocked(c)):
+            self._queue(self._form(Job(self._workdir, rest, self._settings), group.order))
+
+    def _blocked(self, config: Config) -> bool:
+        """Returns whether a run needs another one that failed or was cancelled."""
+        return isinstance(config, Transfer) and self._state.get(config.upstream.name) in (FAILED_RUN, CANCELLED)
 
     def _fail(self, config: Config, error: str) -> None:
         self._errors[config.name] = error
@@ -395,7 +413,7 @@ class Coordinator:
             except OSError as error:
                 if error.errno not in FULL:
                     raise
-                self._status.note = "the disk is full: waiting for space"
+                self._full = "the disk is full: waiting for space"
                 heapq.heappush(self._ready, entry)
                 return
             self._watch(group, launch)

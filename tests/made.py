@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 from bench.points import Transfer
 from bench.records.record import Cost, Measurement, Record
@@ -53,11 +54,18 @@ def record(config, status="ok", value=None):
     )
 
 
-def commit(workdir, config, **changes):
-    """Does what a worker does, training aside: claims the run, leaves weights, commits the record."""
-    run = workdir.run(config)
-    (run.claim() / "weights.npz").touch()
-    return record(config, **changes).commit(run.folder)
+def commit(workdir, config, attempt="made.0001", **changes):
+    """Does what a worker does, training aside: claims the run, leaves weights, commits the record to its attempt."""
+    folder = workdir.run(config).claim(attempt)
+    (folder / "weights.npz").touch()
+    made = record(config, **changes)
+    return replace(made, cost=replace(made.cost, attempt=attempt)).commit(folder)
+
+
+def accept(workdir, config, attempt="made.0001", **changes):
+    """Does what worker and coordinator do: commits the record of an attempt and publishes it."""
+    commit(workdir, config, attempt, **changes)
+    return workdir.run(config).accept(attempt)
 
 
 def python(code, *arguments, **options):

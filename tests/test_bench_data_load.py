@@ -90,21 +90,21 @@ def config(folder, monkeypatch):
 
 
 def run(config, folder, attempt, **watch):
-    record = upstream.run(config, folder, folder / attempt, 1e9, Watch(**watch))
+    record = upstream.run(config, folder, folder / "attempts" / attempt, 1e9, Watch(**watch))
     record.commit(folder)
     return read_record(folder / "record.json")
 
 
 def test_a_run_over_files_goes_on_after_an_interruption_as_if_there_had_been_none(config, tmp_path):
-    whole = run(config, tmp_path / "whole", "attempt-1")
+    whole = run(config, tmp_path / "whole", "1")
     assert whole.status == "ok"
     assert whole.cost.steps == 60
     assert whole.data == {**data.load_upstream(made_sets.NAME, SIDE).facts()}
     stops = iter([True])
     with pytest.raises(Preempted):
-        run(config, tmp_path / "broken", "attempt-1", stop=lambda: next(stops, False))
-    resumed = run(config, tmp_path / "broken", "attempt-2")
+        run(config, tmp_path / "broken", "1", stop=lambda: next(stops, False))
+    resumed = run(config, tmp_path / "broken", "2")
     assert resumed.measurements == whole.measurements
-    weights = [np.load(next((tmp_path / name).glob("attempt-*/weights.npz"))) for name in ("whole", "broken")]
+    weights = [np.load(next((tmp_path / name).glob("attempts/*/weights.npz"))) for name in ("whole", "broken")]
     assert weights[0].files == weights[1].files
     assert all(np.array_equal(weights[0][key], weights[1][key]) for key in weights[0].files)

@@ -98,7 +98,7 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_measurements
         train(
             made,
             evaluations=4,
-            checkpoints=Checkpoints(tmp_path, tmp_path / "attempt-1", 1e9),
+            checkpoints=Checkpoints(tmp_path, tmp_path / "attempts" / "1", 1e9),
             watch=Watch(progress=lambda step, _: done.append(step), stop=lambda: next(dispatches) == stop_at),
         )
     stopped = done.pop()
@@ -106,7 +106,7 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_measurements
     resumed = train(
         made,
         evaluations=4,
-        checkpoints=Checkpoints(tmp_path, tmp_path / "attempt-2", 1e9),
+        checkpoints=Checkpoints(tmp_path, tmp_path / "attempts" / "2", 1e9),
         watch=Watch(progress=lambda step, _: done.append(step)),
     )
     assert done[0] > stopped  # it did not begin again
@@ -121,10 +121,10 @@ def test_a_torn_checkpoint_is_passed_over_for_an_older_one(made, tmp_path, caplo
     with pytest.raises(Preempted):
         train(
             made,
-            checkpoints=Checkpoints(tmp_path, tmp_path / "attempt-1", 0),
+            checkpoints=Checkpoints(tmp_path, tmp_path / "attempts" / "1", 0),
             watch=Watch(stop=lambda: next(dispatches) == 2),
         )
-    folders = sorted((tmp_path / "attempt-1" / "checkpoints").iterdir(), key=lambda p: int(p.name))
+    folders = sorted((tmp_path / "attempts" / "1" / "checkpoints").iterdir(), key=lambda p: int(p.name))
     assert [p.name for p in folders] == ["4", "8", "12"]
     for file in folders[-1].rglob("*"):
         if file.is_file():
@@ -132,7 +132,7 @@ def test_a_torn_checkpoint_is_passed_over_for_an_older_one(made, tmp_path, caplo
     done = []
     resumed = train(
         made,
-        checkpoints=Checkpoints(tmp_path, tmp_path / "attempt-2", 1e9),
+        checkpoints=Checkpoints(tmp_path, tmp_path / "attempts" / "2", 1e9),
         watch=Watch(progress=lambda step, _: done.append(step)),
     )
     assert done[0] == 12  # from step 8, not 12 and not 0

@@ -230,20 +230,26 @@ def test_the_columns_of_the_table_are_these():
 
 
 def test_the_layout_names_every_file_that_a_sweep_leaves(tmp_path):
-    from made import commit
+    from made import accept
 
-    from sweeps.job import OUTCOME, Job, finish
+    from sweeps.job import Job
+    from sweeps.launch import Launch
     from sweeps.lock import Lock
     from sweeps.results import FILES
 
     workdir, config = Workdir(tmp_path), named.find("smoke").points[0]
     workdir.claim("smoke")
-    commit(workdir, config)
-    job = Job(workdir, (config,), 30.0)
+    accept(workdir, config)
+    job = Job(workdir, (config,))
     job.write()
-    Lock.require(job.lock, "").release()
-    finish(job.folder, "done")
-    made = {p.name for p in tmp_path.rglob("*") if p.is_file()} | {*FILES, OUTCOME, workdir.cache.name + "/"}
+    launch = Launch.new(job)
+    Lock.require(launch.lock, "").release()
+    launch.report({})
+    launch.finish("done")
+    launch.fence("why")
+    launch.drop("a", "cancelled")
+    workdir.run(config).fail("made.0002", "error")
+    made = {p.name for p in tmp_path.rglob("*") if p.is_file()} | {*FILES, workdir.cache.name + "/"}
     text = section("Layout of a workdir").split("```")[1]
     said = {word.rstrip(",") for line in text.splitlines()[2:] for word in line.split()}
     assert made <= said

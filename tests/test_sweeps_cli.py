@@ -6,17 +6,23 @@ import sys
 
 import pandas as pd
 import pytest
-from made import commit
+from made import accept
 
 from bench.points import Execution
 from bench.records.schema import COLUMNS
 from bench.records.table import read_table
 from sweeps import cli, session
+from sweeps.executors import local
 from sweeps.executors.local import Local
+from sweeps.job import Settings
 from sweeps.layout import Workdir
 from sweeps.named import find
+from sweeps.run import Limits
 
-COMMANDS = ("convert", "data", "heatmap", "models", "plan", "recommend", "report", "run", "select", "status", "sweeps", "table")
+COMMANDS = (
+    *("cancel", "convert", "data", "heatmap", "models", "plan", "recommend", "report", "retry", "run", "select", "status"),
+    *("sweeps", "table", "why"),
+)
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def workdir(tmp_path_factory):
     folder.claim("smoke")
     bad = find("smoke").upstream_points[1]
     for config in find("smoke").points:
-        commit(folder, config, status="diverged" if bad in (config, getattr(config, "upstream", None)) else "ok")
+        accept(folder, config, status="diverged" if bad in (config, getattr(config, "upstream", None)) else "ok")
     return folder.path
 
 
@@ -199,7 +205,7 @@ def test_a_broken_record_is_one_line_that_names_it(augreg, tmp_path):
     folder = Workdir(tmp_path)
     folder.claim("smoke")
     config = find("smoke").points[0]
-    commit(folder, config)
+    accept(folder, config)
     path = folder.run(config).folder / "record.json"
     path.write_text(path.read_text()[:100])
     for arguments in (["status", tmp_path], ["table", tmp_path, "-o", tmp_path / "t.csv"]):
@@ -269,7 +275,7 @@ def test_status_counts_what_is_done(augreg, workdir):
     code, out, err = augreg("status", workdir)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "smoke: 4/4 upstream, 8/8 transfer, 3 diverged done, 0 workers alive"
+    assert lines[0] == "smoke: 4/4 upstream, 8/8 transfer, 3 diverged done, 0 workers alive, no coordinator"
     bad = find("smoke").upstream_points[1].name
     assert lines[1] == f"  diverged: {bad}"
     assert [line.partition("--")[0] for line in lines[2:4]] == [lines[1]] * 2
@@ -352,7 +358,7 @@ class Nothing(Local):
 
 
 def test_run_of_a_complete_sweep_starts_nothing(augreg, workdir, monkeypatch):
-    monkeypatch.setattr(session, "Local", Nothing)
+    monkeypatch.setattr(local, "Local", Nothing)
     code, out, err = augreg("run", "smoke", "--workdir", workdir)
     assert code == 0
     assert "ViT-mu" in out
@@ -379,8 +385,9 @@ def test_run_goes_to_results_by_default(augreg, tmp_path, monkeypatch):
     assert augreg("run", "smoke", "--workers", "3", "--checkpoint-seconds", "0") == (0, "", "")
     assert augreg("run", "smoke", "--remat", "--fsdp") == (0, "", "")
     (name, path, *settings), (_, _, *others) = seen
-    assert (name, str(path), *settings) == ("smoke", "results/smoke", 3, 0.0, Execution())
-    assert others == [0, 30.0, Execution(remat=True, scan=False, fsdp=True)]
+    assert (name, str(path), settings[0].capacity()) == ("smoke", "results/smoke", 3)
+    assert settings[1:] == [Settings(0.0), Limits(), None]
+    assert others[1:] == [Settings(30.0, Execution(remat=True, scan=False, fsdp=True)), Limits(), None]
 
 
 def test_ctrl_c_is_one_line_and_130(augreg, monkeypatch):

@@ -6,15 +6,17 @@ import subprocess
 import sys
 
 import pytest
-from made import SWEEP, WHOLE, end, python
+from made import SWEEP, WHOLE, end, largest, python
 
 from bench.errors import UserError
 from bench.points import Execution
 from bench.records.atomic import read_json, write_json
-from sweeps.job import Job, finish
+from sweeps.grouping import jobs_of, programs_of
+from sweeps.job import Job, Settings
+from sweeps.launch import Launch
 from sweeps.layout import Workdir
 from sweeps.lock import Lock
-from sweeps.run import jobs_of
+from sweeps.space import Grid, Sweep
 
 
 @pytest.fixture
@@ -89,16 +91,19 @@ def test_two_who_ask_at_once_do_not_take_each_other_for_a_worker(tmp_path):
 # Jobs
 
 
+SETTINGS = Settings(12.5, Execution(scan=True), lanes="4", hosts=2, track=("tensorboard",))
+
+
 @pytest.fixture
 def job(workdir):
-    return jobs_of(SWEEP.points, workdir, 12.5, WHOLE, Execution(scan=True))[2]
+    return jobs_of(SWEEP.points, workdir, SETTINGS, largest=WHOLE)[2]
 
 
 def test_a_job_reads_back_equal(job):
     job.write()
     read = Job.read(job.folder)
-    assert (read.configs, read.checkpoint_seconds, read.id) == (job.configs, 12.5, job.id)
-    assert read.execution == Execution(remat=False, scan=True, fsdp=False)
+    assert (read.configs, read.settings, read.id) == (job.configs, SETTINGS, job.id)
+    assert Job.members(job.folder) == [(c.name, c.digest) for c in job.configs]
     assert read.workdir.path == job.workdir.path
     assert job.folder == job.workdir.path / "jobs" / job.id
     assert re.fullmatch(r"transfer-[0-9a-f]{12}", job.id)
@@ -117,30 +122,79 @@ def test_a_job_whose_planned_digest_is_another_is_refused(job):
         Job.read(job.folder)
 
 
-def test_writing_a_job_forgets_how_its_last_worker_ended(job):
-    job.write()
-    assert job.outcome() is None
-    finish(job.folder, "failed", "why")
-    assert job.outcome() == {"status": "failed", "error": "why"}
-    job.write()
-    assert job.outcome() is None
+# Launches
 
 
-def test_a_job_knows_what_each_of_its_workers_said_last(job):
-    assert list(job.progress()) == []
-    for n in (2, 1):
-        write_json(job.folder / f"progress-{n:04d}.json", {"step": n})
-    assert [p["step"] for p in job.progress()] == [1, 2]
+def test_every_launch_has_a_folder_of_its_own_and_reads_back(job):
+    job.write()
+    assert Launch.all(job) == []
+    first, second = Launch.new(job), Launch.new(job)
+    assert Launch.all(job) == [first, second]
+    assert (first.attempt, second.attempt) == (f"{job.id}.0001", f"{job.id}.0002")
+    assert second.folder == job.folder / "0002"
+    assert Launch.read(second.folder) == second
+
+
+def test_a_launch_says_how_far_it_is_how_it_ended_and_why_it_was_given_up(job):
+    job.write()
+    launch, other = Launch.new(job), Launch.new(job)
+    assert (launch.progress(), launch.outcome(), launch.fenced, launch.why_fenced()) == (None, None, False, "")
+    launch.report({"step": 3})
+    launch.finish("failed", "why")
+    launch.fence("no sign of life")
+    assert launch.progress() == {"step": 3}
+    assert launch.outcome() == {"status": "failed", "error": "why"}
+    assert (launch.fenced, launch.why_fenced()) == (True, "no sign of life")
+    assert (other.progress(), other.outcome(), other.fenced) == (None, None, False)
+
+
+def test_runs_are_dropped_one_by_one(job):
+    job.write()
+    launch = Launch.new(job)
+    assert launch.dropped() == {}
+    launch.drop("a", "cancelled")
+    launch.drop("b", "pruned")
+    assert launch.dropped() == {"a": "cancelled", "b": "pruned"}
 
 
 def test_a_worker_reports_a_plan_of_other_code_as_its_outcome(job):
     job.write()
+    launch = Launch.new(job)
     path = job.folder / "job.json"
     value = read_json(path)
     value["configs"][0]["digest"] = "0" * 16
     write_json(path, value)
-    done = subprocess.run([sys.executable, "-m", "sweeps.worker", str(job.folder)], capture_output=True, text=True, timeout=60)
+    run = [sys.executable, "-m", "sweeps.worker", str(launch.folder)]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr == ""
-    assert job.outcome()["status"] == "failed"
-    assert "the code changed while the sweep ran" in job.outcome()["error"]
+    assert launch.outcome()["status"] == "failed"
+    assert "the code changed while the sweep ran" in launch.outcome()["error"]
+
+
+# How runs are grouped
+
+
+def test_a_job_shares_its_programs_and_grouping_is_the_same_every_time(workdir):
+    jobs = jobs_of(SWEEP.points, workdir, largest=WHOLE)
+    assert [(len(j.configs), j.configs[0].kind) for j in jobs] == [(4, "upstream")] * 2 + [(8, "transfer")] * 2
+    assert sorted(c.name for j in jobs for c in j.configs) == sorted(p.name for p in SWEEP.points)
+    assert all(len({programs_of(c) for c in j.configs}) == 1 for j in jobs)
+    assert [j.id for j in jobs] == [j.id for j in jobs_of(SWEEP.points, workdir, Settings(1.0), largest=WHOLE)]
+    assert len({j.id for j in jobs}) == 4
+
+
+def test_programs_take_turns(workdir):
+    jobs = jobs_of(SWEEP.points, workdir, largest=largest(1))
+    upstream = [j.configs[0].model for j in jobs if j.configs[0].kind == "upstream"]
+    assert upstream == ["ViT-mu", "NFNet-mu"] * 4
+
+
+def test_long_runs_have_jobs_of_their_own_and_short_ones_share_them(workdir):
+    grid = {"do=sd": [0.0, 0.1], "wd": [0.03, 0.1]}
+    fixed = {"lr": 0.001, "aug": "none"}
+    small = Grid(grid, {**fixed, "model": "ViT-mu", "dataset": "mnist5k", "epochs": 1.0})
+    large = Grid(grid, {**fixed, "model": "B/16", "dataset": "i1k", "epochs": 300.0})
+    points = Sweep("", "", small).upstream_points + Sweep("", "", large).upstream_points
+    for device in ("cpu", "tpu-v4"):
+        assert sorted(len(j.configs) for j in jobs_of(points, workdir, device=device)) == [1, 1, 1, 1, 4]

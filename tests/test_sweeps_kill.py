@@ -51,7 +51,7 @@ def finish(sweep, workdir, *options, timeout):
 
 def workers(workdir):
     """Returns the process numbers of the live workers."""
-    return [int(p.read_text().split()[0]) for p in workdir.glob("jobs/*/lock") if Lock.held(p) and p.read_text()]
+    return [int(p.read_text().split()[0]) for p in workdir.glob("jobs/*/*/lock") if Lock.held(p) and p.read_text()]
 
 
 def kill(pid):
@@ -76,17 +76,17 @@ def wait_for(condition, seconds):
 
 def under_way(workdir):
     """Returns whether some unfinished run has a checkpoint."""
-    return any(not (p.parents[2] / "record.json").exists() for p in workdir.glob("runs/*/attempt-*/checkpoints/*/notes"))
+    return any(not (p.parents[3] / "record.json").exists() for p in workdir.glob("runs/*/attempts/*/checkpoints/*/notes"))
 
 
 def assert_same_results(one, other):
     a, b = (read_table(Path(w) / "table.csv").drop(columns=list(VOLATILE)) for w in (one, other))
     pd.testing.assert_frame_equal(a, b, check_exact=True)
     assert a["final_val"].notna().all()
-    weights = sorted(p.relative_to(one).parts[1] for p in Path(one).glob("runs/*/attempt-*/weights.npz"))
+    weights = sorted(p.relative_to(one).parts[1] for p in Path(one).glob("runs/*/attempts/*/weights.npz"))
     assert weights
     for name in weights:
-        files = [sorted(Path(w).glob(f"runs/{name}/attempt-*/weights.npz"))[-1] for w in (one, other)]
+        files = [sorted(Path(w).glob(f"runs/{name}/attempts/*/weights.npz"))[-1] for w in (one, other)]
         with np.load(files[0]) as x, np.load(files[1]) as y:
             assert x.files == y.files
             for key in x.files:

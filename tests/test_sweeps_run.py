@@ -1,22 +1,28 @@
 """The coordinator, with an executor whose workers commit records made by hand."""
 
+import errno
 import json
 import os
 import platform
 import re
+import signal
+import time
 
 import optuna
 import pytest
-from made import SWEEP, WHOLE, commit, end, largest, python, record
+from made import SWEEP, WHOLE, accept, commit, end, largest, python, record
 
 from bench.errors import UserError
 from bench.points import Transfer
 from bench.records.atomic import write_json
-from sweeps import run
-from sweeps.job import Job, finish
-from sweeps.layout import Workdir
+from sweeps import grouping
+from sweeps.clock import Clock
+from sweeps.executors import Capabilities
+from sweeps.grouping import jobs_of
+from sweeps.launch import Launch
+from sweeps.layout import Run, Workdir
 from sweeps.lock import Lock
-from sweeps.run import Coordinator, jobs_of
+from sweeps.run import Coordinator, Limits
 from sweeps.space import Sweep
 from sweeps.study import Study
 
@@ -25,39 +31,57 @@ class Fake:
     """An executor whose workers have finished when `launch` returns; `behave` may do something else than commit all runs."""
 
     def __init__(self, behave=None, capacity=2):
-        self.launched, self._behave, self._capacity = [], behave, capacity
+        self.launches, self.killed, self._behave, self._capacity = [], [], behave, capacity
+
+    @property
+    def launched(self):
+        return [launch.job for launch in self.launches]
 
     def capacity(self):
         return self._capacity
 
-    def launch(self, job):
-        self.launched.append(job)
-        (self._behave or complete)(job)
+    def describe(self):
+        return Capabilities("fake", self._capacity)
+
+    def launch(self, launch):
+        self.launches.append(launch)
+        (self._behave or complete)(launch)
+
+    def alive(self, launch):
+        return Lock.held(launch.lock)
 
     def interrupt(self, _):
         raise AssertionError("nobody pressed Ctrl-C")
+
+    def kill(self, launch):
+        self.killed.append(launch)
+
+    def wait(self, _):
+        return None
 
     @property
     def runs(self):
         return [c.name for job in self.launched for c in job.configs]
 
 
-def complete(job):
+def complete(launch):
     """Does what a worker does: every run that has no record yet, in order."""
-    job = Job.read(job.folder)
-    for config in job.configs:
-        if job.workdir.run(config).record() is None:
-            assert commit(job.workdir, config)
-    finish(job.folder, "done")
+    launch = Launch.read(launch.folder)
+    workdir = launch.job.workdir
+    for config in launch.job.configs:
+        if workdir.run(config).record() is None:
+            assert commit(workdir, config, launch.attempt)
+    launch.finish("done")
 
 
-def lost(job):
+def lost(_):
     """A worker that dies before it says anything."""
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(run, "POLL_SECONDS", 0.0)
+def report(launch, **value):
+    """Does what a reporter does."""
+    whole = {"kind": launch.job.configs[0].kind, "run": "", "step": 0, "steps": 0, "done": 0, "beat": 0, "compiled": []}
+    launch.report({**whole, **value})
 
 
 @pytest.fixture
@@ -68,7 +92,7 @@ def workdir(tmp_path):
 def coordinate(workdir, executor, sweep=SWEEP):
     """Runs a coordinator to its end and returns what it showed last."""
     shown = []
-    Coordinator(sweep, workdir, executor, 30.0).run(shown.append)
+    Coordinator(sweep, workdir, executor).run(shown.append)
     return shown[-1]
 
 
@@ -82,7 +106,7 @@ def points(study, workdir):
 
 def test_everything_runs_once_and_upstream_before_its_transfers(workdir, monkeypatch):
     executor = Fake()
-    monkeypatch.setattr(run, "LARGEST_JOB", largest(2))
+    monkeypatch.setattr(grouping, "LARGEST_JOB", largest(2))
     status = coordinate(workdir, executor)
     assert sorted(executor.runs) == sorted(p.name for p in SWEEP.points)
     assert len(executor.runs) == 24
@@ -92,38 +116,49 @@ def test_everything_runs_once_and_upstream_before_its_transfers(workdir, monkeyp
         done = {c.name for j in executor.launched[:i] for c in j.configs}
         assert {c.upstream.name for c in job.configs if isinstance(c, Transfer)} <= done
     assert sorted(r.config.name for r in workdir.records()) == sorted(p.name for p in SWEEP.points)
+    assert {r.cost.attempt for r in workdir.records()} == {launch.attempt for launch in executor.launches}
     assert set(points("two-models", workdir).values()) == {"COMPLETE"}
     assert set(points("two-models-transfer", workdir)) == {p.name for p in SWEEP.transfer_points}
 
 
+class Slow(Fake):
+    """Its workers live until `advance` has had them finish their runs, one at a time."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.locks = {}
+
+    def launch(self, launch):
+        self.launches.append(launch)
+        self.locks[launch.attempt] = Lock.take(launch.lock, "")
+
+    def advance(self):
+        for launch in self.launches:
+            workdir = launch.job.workdir
+            pending = [c for c in launch.job.configs if not (workdir.run(c).attempt(launch.attempt) / "record.json").exists()]
+            if pending:
+                commit(workdir, pending[0], launch.attempt)
+                report(launch, done=len(launch.job.configs) - len(pending) + 1, beat=100 - len(pending), step=1)
+            elif launch.outcome() is None:
+                launch.finish("done")
+                self.locks[launch.attempt].release()
+
+
 def test_a_transfer_waits_for_every_upstream_run_that_its_job_needs(workdir, monkeypatch):
-    started = {}
+    started, most = {}, []
 
-    class Slow(Fake):
-        """Its workers live, and each finishes a run whenever it is looked at."""
+    class Noting(Slow):
+        def launch(self, launch):
+            started[launch.job.id] = {r.config.name for r in workdir.records()}
+            super().launch(launch)
 
-        def launch(self, job):
-            started[job.id] = {r.config.name for r in workdir.records()}
-            self.launched.append(job)
-            self._lock = getattr(self, "_lock", {}) | {job.id: Lock.take(job.lock, "")}
+    executor = Noting(capacity=3)
+    monkeypatch.setattr(grouping, "LARGEST_JOB", largest(4))
+    coordinator = Coordinator(SWEEP, workdir, executor)
 
-        def advance(self, _):
-            for job in self.launched:
-                pending = [c for c in job.configs if workdir.run(c).record() is None]
-                if pending:
-                    commit(workdir, pending[0])
-                elif job.outcome() is None:
-                    finish(job.folder, "done")
-                    self._lock[job.id].release()
-
-    executor = Slow(capacity=3)
-    most = []
-    monkeypatch.setattr(run, "LARGEST_JOB", largest(4))
-    coordinator = Coordinator(SWEEP, workdir, executor, 30.0)
-
-    def show(status):
-        executor.advance(status)
-        most.append(sum(j.alive for j in executor.launched))
+    def show(_):
+        executor.advance()
+        most.append(sum(executor.alive(launch) for launch in executor.launches))
 
     coordinator.run(show)
     assert coordinator.status().complete
@@ -134,58 +169,83 @@ def test_a_transfer_waits_for_every_upstream_run_that_its_job_needs(workdir, mon
 
 
 def test_programs_are_compiled_by_one_worker_before_others_load_them(workdir, monkeypatch):
-    held, seen = {}, []
+    """However many workers could start at once: the others wait until the first one's report says that it has compiled."""
+    seen = []
 
-    class Compiling(Fake):
-        """Its workers hold their locks, and nobody finishes a run before the test says so."""
-
-        def launch(self, job):
-            self.launched.append(job)
-            held[job.id] = Lock.take(job.lock, "")
+    class Compiling(Slow):
+        def interrupt(self, launch):
+            self.locks[launch.attempt].release()
 
     executor = Compiling(capacity=8)
-    monkeypatch.setattr(run, "LARGEST_JOB", largest(2))
+    monkeypatch.setattr(grouping, "LARGEST_JOB", largest(2))
 
     def show(_):
         seen.append([(j.configs[0].kind, j.configs[0].model) for j in executor.launched if j.configs[0].kind == "upstream"])
         if len(seen) == 3:
-            for job in executor.launched:
-                commit(workdir, job.configs[0])
+            for launch in executor.launches:
+                report(launch, beat=1, compiled=[{"program": "train step"}])
         if len(seen) > 6:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Compiling, "interrupt", lambda _, job: held[job.id].release())
     with pytest.raises(KeyboardInterrupt):
-        Coordinator(SWEEP, workdir, executor, 30.0).run(show)
+        Coordinator(SWEEP, workdir, executor).run(show)
     first = [("upstream", "ViT-mu"), ("upstream", "NFNet-mu")]
     assert seen[0] == seen[2] == first  # four jobs, eight places, but two of them would compile what the others compile
     assert seen[-1] == first * 2
 
 
-def test_a_job_shares_its_programs_and_grouping_is_the_same_every_time(workdir):
-    jobs = jobs_of(SWEEP.points, workdir, 30.0, WHOLE)
-    assert [(len(j.configs), j.configs[0].kind) for j in jobs] == [(4, "upstream")] * 2 + [(8, "transfer")] * 2
-    assert [c.name for j in jobs for c in j.configs] == [p.name for p in SWEEP.points]
-    assert [j.id for j in jobs] == [j.id for j in jobs_of(SWEEP.points, workdir, 1.0, WHOLE)]
-    assert len({j.id for j in jobs}) == 4
-    assert [len(j.configs) for j in jobs_of(SWEEP.points, workdir, 30.0, largest(3))] == [2, 2, 2, 2, 3, 3, 2, 3, 3, 2]
+def test_jobs_that_waited_for_a_compilation_go_on_when_the_compiling_worker_dies(workdir, monkeypatch):
+    monkeypatch.setattr(grouping, "LARGEST_JOB", largest(2))
+
+    class Dying(Slow):
+        def launch(self, launch):
+            if len(self.launches) < 2:
+                super().launch(launch)
+            else:
+                Fake.launch(self, launch)
+
+    executor = Dying(capacity=8)
+
+    def show(_):
+        for lock in executor.locks.values():
+            lock.release()
+
+    Coordinator(SWEEP, workdir, executor).run(show)
+    assert sorted(r.config.name for r in workdir.records()) == sorted(p.name for p in SWEEP.points)
 
 
 def test_a_restart_launches_the_same_jobs_and_accepts_what_is_committed(workdir):
-    def stop(job):
-        commit(workdir, job.configs[0])
+    def stop(launch):
+        commit(workdir, launch.job.configs[0], launch.attempt)
         raise KeyboardInterrupt
 
     first, second = Fake(stop), Fake()
-    first.interrupt = lambda _: None
     with pytest.raises(KeyboardInterrupt):
         coordinate(workdir, first)
     committed = workdir.run(SWEEP.points[0]).folder / "record.json"
-    before = committed.stat().st_mtime_ns
+    assert not committed.exists()  # the coordinator was interrupted before it accepted it
     assert coordinate(workdir, second).complete
     assert first.launched == second.launched[:1]
-    assert committed.stat().st_mtime_ns == before
-    assert len(list(committed.parent.glob("attempt-*"))) == 1
+    assert [launch.number for launch in second.launches[:2]] == [2, 1]
+    assert json.loads(committed.read_text())["cost"]["attempt"] == first.launches[0].attempt
+    assert [p.name for p in (committed.parent / "attempts").iterdir()] == [first.launches[0].attempt]
+
+
+def test_groups_that_were_once_formed_stay(workdir, monkeypatch):
+    """Lanes of one program must come back together, whatever a later coordinator would group."""
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    first, second = Fake(stop), Fake()
+    with pytest.raises(KeyboardInterrupt):
+        coordinate(workdir, first)
+    monkeypatch.setattr(grouping, "LARGEST_JOB", largest(3))
+    assert coordinate(workdir, second).complete
+    assert first.launched[0] in second.launched
+    assert len(first.launched[0].configs) == 4
+    assert max(len(j.configs) for j in second.launched if j != first.launched[0]) == 3
+    assert sorted(second.runs) == sorted(p.name for p in SWEEP.points)
 
 
 def test_a_complete_sweep_launches_nothing_and_its_study_is_built_again(workdir):
@@ -193,7 +253,7 @@ def test_a_complete_sweep_launches_nothing_and_its_study_is_built_again(workdir)
     before = points("two-models", workdir), points("two-models-transfer", workdir)
     (workdir.path / "study.db").unlink()
     executor = Fake()
-    coordinator = Coordinator(SWEEP, workdir, executor, 30.0)
+    coordinator = Coordinator(SWEEP, workdir, executor)
     assert coordinator.status().complete
     coordinator.close()
     assert (points("two-models", workdir), points("two-models-transfer", workdir)) == before
@@ -204,10 +264,10 @@ def test_a_complete_sweep_launches_nothing_and_its_study_is_built_again(workdir)
 def test_a_diverged_run_is_a_result_and_not_run_again(workdir):
     victim = SWEEP.points[1]
 
-    def diverge(job):
-        if victim in job.configs:
-            commit(workdir, victim, status="diverged")
-        complete(job)
+    def diverge(launch):
+        if victim in launch.job.configs:
+            accept(workdir, victim, launch.attempt, status="diverged")
+        complete(launch)
 
     status = coordinate(workdir, Fake(diverge))
     assert status.diverged == [victim.name]
@@ -218,15 +278,28 @@ def test_a_diverged_run_is_a_result_and_not_run_again(workdir):
     assert again.launched == []
 
 
+def test_workers_start_before_the_study_is_written(workdir, monkeypatch):
+    """A thousand trials take seconds, in which the workers could work."""
+    executor, seen = Fake(), []
+    monkeypatch.setattr(Study, "started", lambda _, config: seen.append(config.name in executor.runs))
+    coordinate(workdir, executor)
+    assert len(seen) > 0
+    assert all(seen)
+
+
 # What goes wrong
 
 
+def whole_jobs(workdir):
+    return jobs_of(SWEEP.points, workdir, largest=WHOLE)
+
+
 def test_a_lost_worker_is_started_again_with_the_same_job(workdir):
-    def die_at_first(job):
-        if executor.launched.count(job) == 1:
-            commit(workdir, job.configs[0])
+    def die_at_first(launch):
+        if launch.number == 1:
+            commit(workdir, launch.job.configs[0], launch.attempt)
         else:
-            complete(job)
+            complete(launch)
 
     executor = Fake(die_at_first)
     assert coordinate(workdir, executor).complete
@@ -235,12 +308,16 @@ def test_a_lost_worker_is_started_again_with_the_same_job(workdir):
 
 
 def test_a_job_that_loses_its_worker_without_end_is_given_up_naming_its_log(workdir):
-    bad = jobs_of(SWEEP.points, workdir, 30.0, WHOLE)[0]
-    executor = Fake(lambda job: lost(job) if job == bad else complete(job))
+    bad = whole_jobs(workdir)[0]
+    executor = Fake(lambda launch: lost(launch) if launch.job == bad else complete(launch))
     with pytest.raises(UserError) as caught:
         coordinate(workdir, executor)
-    log = workdir.path / "jobs" / bad.id / "worker.log"
-    assert str(caught.value) == (f"job {bad.id} failed: its worker was lost 21 times without getting further; its log is {log}")
+    log = workdir.path / "jobs" / bad.id / "0021" / "worker.log"
+    assert str(caught.value) == (
+        f"{bad.configs[0].name} failed: its worker was lost 21 times without getting further; its log is {log}; 3 more failed;"
+        f" 8 wait for runs that failed. `augreg why {workdir.path} RUN` tells more, `augreg retry {workdir.path}` has them"
+        " tried again"
+    )
     assert executor.launched.count(bad) == 21
     # The other model's 4 upstream runs and 8 transfers are done, and only they.
     assert {r.config.name for r in workdir.records()} == {p.name for p in SWEEP.points if "NFNet" in p.name}
@@ -248,14 +325,13 @@ def test_a_job_that_loses_its_worker_without_end_is_given_up_naming_its_log(work
 
 def test_a_worker_that_gets_further_every_time_is_not_given_up(workdir):
     """A run longer than what a preemptible machine lives must end all the same."""
-    slow = jobs_of(SWEEP.points, workdir, 30.0, WHOLE)[0]
+    slow = whole_jobs(workdir)[0]
 
-    def preempted(job):
-        n = executor.launched.count(job)
-        if job != slow or n > 50:
-            return complete(job)
-        write_json(job.folder / f"progress-{n:04d}.json", {"kind": "upstream", "run": "", "step": 100 * n, "steps": 0})
-        return finish(job.folder, "preempted")
+    def preempted(launch):
+        if launch.job != slow or launch.number > 50:
+            return complete(launch)
+        report(launch, step=100 * launch.number)
+        return launch.finish("preempted")
 
     executor = Fake(preempted)
     assert coordinate(workdir, executor).complete
@@ -263,20 +339,16 @@ def test_a_worker_that_gets_further_every_time_is_not_given_up(workdir):
 
 
 def test_a_worker_that_dies_at_the_same_step_every_time_is_given_up(workdir):
-    def stuck(job):
-        n = executor.launched.count(job)
-        write_json(job.folder / f"progress-{n:04d}.json", {"kind": "upstream", "run": "", "step": 99 + n % 2, "steps": 0})
-
-    executor = Fake(stuck, capacity=1)
-    with pytest.raises(UserError, match=r"lost 21 times without getting further; .*worker\.log \(1 more jobs failed\)"):
+    executor = Fake(lambda launch: report(launch, step=99 + launch.number % 2), capacity=1)
+    with pytest.raises(UserError, match=r"lost 21 times without getting further; .*worker\.log; 7 more failed; 16 wait"):
         coordinate(workdir, executor)
     assert executor.launched.count(executor.launched[0]) == 21
 
 
-def test_a_failed_job_stops_no_other_and_is_reported(workdir):
-    bad = jobs_of(SWEEP.points, workdir, 30.0, WHOLE)[1]
-    executor = Fake(lambda job: finish(job.folder, "failed", "ValueError: no such thing") if job == bad else complete(job))
-    with pytest.raises(UserError, match=f"^job {bad.id} failed: ValueError: no such thing; its log is .*/{bad.id}/worker.log$"):
+def test_a_failed_launch_stops_no_other_job_and_is_reported(workdir):
+    bad = whole_jobs(workdir)[1]
+    executor = Fake(lambda launch: launch.finish("failed", "ValueError: no") if launch.job == bad else complete(launch))
+    with pytest.raises(UserError, match=rf"^\S+ failed: ValueError: no \(its log is .*/{bad.id}/0001/worker.log\); 3 more"):
         coordinate(workdir, executor)
     assert executor.launched.count(bad) == 1
     assert {r.config.name for r in workdir.records()} == {p.name for p in SWEEP.points if "ViT" in p.name}
@@ -284,89 +356,214 @@ def test_a_failed_job_stops_no_other_and_is_reported(workdir):
     assert coordinate(workdir, Fake()).complete
 
 
+def fail(launch, victim, *, final=False):
+    """Does what a worker does when one run of its job raises."""
+    for config in launch.job.configs:
+        if workdir_of(launch).run(config).record() is None:
+            if config == victim:
+                workdir_of(launch).run(config).claim(launch.attempt)
+                workdir_of(launch).run(config).fail(launch.attempt, "ValueError: no such thing", "line\n", final=final)
+            else:
+                commit(workdir_of(launch), config, launch.attempt)
+    launch.finish("done")
+
+
+def workdir_of(launch):
+    return launch.job.workdir
+
+
+def test_a_run_that_fails_is_tried_as_often_as_the_limit_says_and_stops_no_other(workdir):
+    victim = SWEEP.upstream_points[2]
+    executor = Fake(lambda launch: fail(launch, victim))
+    shown = []
+    with pytest.raises(UserError, match=rf"^{victim.name} failed: ValueError: no such thing; 2 wait for runs that failed\."):
+        Coordinator(SWEEP, workdir, executor, limits=Limits(failures=3)).run(shown.append)
+    assert sum(victim in launch.job.configs for launch in executor.launches) == 3
+    assert shown[-1].named["failed"] == [victim.name]
+    assert shown[-1].done == {"upstream": 7, "transfer": 14}
+    # It stays failed until somebody says otherwise: its failures are on record.
+    again = Fake()
+    with pytest.raises(UserError, match="failed: ValueError: no such thing"):
+        coordinate(workdir, again)
+    assert again.launched == []
+    assert workdir.run(victim).forgive() == 3
+    assert coordinate(workdir, again).complete
+    assert {c.name for j in again.launched for c in j.configs if workdir.run(c).record().cost.attempt.endswith("0004")} == {
+        victim.name
+    }
+
+
+def test_what_only_a_user_can_set_right_is_not_tried_again(workdir):
+    victim = SWEEP.upstream_points[2]
+    executor = Fake(lambda launch: fail(launch, victim, final=True))
+    with pytest.raises(UserError, match="failed: ValueError: no such thing"):
+        coordinate(workdir, executor)
+    assert sum(victim in launch.job.configs for launch in executor.launches) == 1
+
+
+def test_a_failed_attempt_leaves_room_for_preemptions_and_the_other_way_round(workdir):
+    """The budgets are separate: 19 losses and one failure end nothing."""
+    victim = SWEEP.upstream_points[0]
+
+    def unlucky(launch):
+        if victim not in launch.job.configs or launch.number > 20:
+            complete(launch)
+        elif launch.number == 10:
+            fail(launch, victim)
+
+    assert coordinate(workdir, Fake(unlucky)).complete
+
+
 WORKER = """
     import shutil, sys, time
     from pathlib import Path
-    from sweeps.job import Job, finish
+    from sweeps.launch import Launch
     from sweeps.lock import Lock
 
-    job = Job.read(Path(sys.argv[1]))
-    lock = Lock.take(job.lock, "another machine")
+    launch = Launch.read(Path(sys.argv[1]))
+    lock = Lock.take(launch.lock, "another machine")
     print("working", flush=True)
     sys.stdin.readline()
-    for config in job.configs:
-        folder = job.workdir.run(config).claim().parent
+    for config in launch.job.configs:
+        folder = launch.job.workdir.run(config).claim(launch.attempt)
         shutil.copy(Path(sys.argv[2]) / config.name, folder / ".half")
         (folder / ".half").rename(folder / "record.json")
-    finish(job.folder, "done")
+    launch.finish("done")
 """
 
 
-def test_a_live_worker_of_a_dead_coordinator_is_adopted(workdir, tmp_path):
-    job = jobs_of(SWEEP.points, workdir, 30.0, WHOLE)[0]
-    job.write()
-    made = tmp_path / "made"
+def made_records(job, folder):
     for config in job.configs:
-        record(config).commit(made / "x")
-        (made / "x" / "record.json").rename(made / config.name)
-    worker = python(WORKER, job.folder, made)
+        record(config).commit(folder / "x")
+        (folder / "x" / "record.json").rename(folder / config.name)
+    return folder
+
+
+def test_a_live_worker_of_a_dead_coordinator_is_adopted(workdir, tmp_path):
+    job = whole_jobs(workdir)[0]
+    job.write()
+    launch = Launch.new(job)
+    worker = python(WORKER, launch.folder, made_records(job, tmp_path / "made"))
     executor, shown = Fake(), []
 
-    def show(status):
-        shown.append(status)
+    def show(_):
+        shown.append(None)
         if len(shown) == 3:
             worker.stdin.write("\n")
             worker.stdin.flush()
 
-    coordinator = Coordinator(SWEEP, workdir, executor, 30.0)
+    coordinator = Coordinator(SWEEP, workdir, executor)
     coordinator.run(show)
     end(worker)
-    assert shown[-1].complete
+    assert coordinator.status().complete
     assert len(shown) > 3
     assert job not in executor.launched
     assert len(executor.launched) == 3
     assert points("two-models", workdir)[job.configs[0].name] == "COMPLETE"
-    assert len(list(workdir.run(job.configs[0]).folder.glob("attempt-*"))) == 1
+    assert len(list(workdir.run(job.configs[0]).folder.glob("attempts/*"))) == 1
+
+
+def test_a_stopped_worker_is_given_up_and_what_it_commits_when_it_wakes_up_is_never_accepted(workdir, tmp_path):
+    """A zombie: SIGSTOP, another attempt in its place, SIGCONT, and then it commits everything."""
+    job = whole_jobs(workdir)[0]
+    zombies = []
+
+    class Stopping(Fake):
+        def launch(self, launch):
+            if launch.job == job and launch.number == 1:
+                self.launches.append(launch)
+                zombies.append(python(WORKER, launch.folder, made_records(job, tmp_path / "made")))
+                zombies[0].send_signal(signal.SIGSTOP)
+            else:
+                super().launch(launch)
+
+    class Quick(Clock):
+        """A coordinator's minute is a millisecond."""
+
+        def now(self):
+            return super().now() * 60_000
+
+    executor = Stopping(capacity=1)
+    coordinator = Coordinator(SWEEP, workdir, executor, limits=Limits(silence=3000), clock=Quick())
+    coordinator.run(lambda _: None)
+    assert coordinator.status().complete
+    first = executor.launches[0]
+    assert executor.killed == [first]
+    assert first.fenced
+    assert first.why_fenced() == "no sign of life for 3000 s"
+    [zombie] = zombies
+    zombie.send_signal(signal.SIGCONT)
+    zombie.stdin.write("\n")
+    end(zombie)
+    stale = workdir.run(job.configs[0]).attempt(first.attempt) / "record.json"
+    assert stale.exists()
+    for config in job.configs:
+        assert workdir.run(config).record().cost.attempt == f"{job.id}.0002"
+    # Nor by a later coordinator that finds no record of its own.
+    (workdir.run(job.configs[0]).folder / "record.json").unlink()
+    assert coordinate(workdir, Fake()).complete
+    assert workdir.run(job.configs[0]).record().cost.attempt != first.attempt
+
+
+def test_a_worker_that_gives_signs_of_life_is_not_given_up_however_long_it_takes(workdir):
+    class Quick(Clock):
+        def now(self):
+            return super().now() * 60_000
+
+    executor, shown = Slow(capacity=4), []
+
+    def show(_):
+        shown.append(None)
+        for launch in executor.launches:
+            if launch.outcome() is None:
+                report(launch, beat=len(shown))
+        if len(shown) > 30:
+            executor.advance()
+        time.sleep(0.005)
+
+    Coordinator(SWEEP, workdir, executor, limits=Limits(silence=3000), clock=Quick()).run(show)
+    assert len(shown) > 30
+    assert not any(launch.fenced for launch in executor.launches)
 
 
 def test_a_second_coordinator_is_refused_and_told_who_has_the_folder(workdir):
-    first = Coordinator(SWEEP, workdir, Fake(), 30.0)
+    first = Coordinator(SWEEP, workdir, Fake())
     me = f"process {os.getpid()} on {platform.node()}"
     with pytest.raises(
         UserError, match=f"^{re.escape(str(workdir.path))} is in use by {re.escape(me)}: wait for it, or stop it"
     ):
-        Coordinator(SWEEP, workdir, Fake(), 30.0)
+        Coordinator(SWEEP, workdir, Fake())
     first.close()
-    Coordinator(SWEEP, workdir, Fake(), 30.0).close()
+    Coordinator(SWEEP, workdir, Fake()).close()
 
 
 def test_a_folder_of_another_sweep_is_refused_and_stays_free(workdir):
-    Coordinator(SWEEP, workdir, Fake(), 30.0).close()
+    Coordinator(SWEEP, workdir, Fake()).close()
     other = Sweep("other", "", SWEEP.upstream)
     for _ in range(2):  # the refused one lets go of the folder
         with pytest.raises(UserError, match=r"holds the sweep 'two-models', not 'other': choose another --workdir"):
-            Coordinator(other, workdir, Fake(), 30.0)
+            Coordinator(other, workdir, Fake())
     assert coordinate(workdir, Fake()).complete
 
 
 def test_a_record_of_another_config_under_the_same_name_is_refused(workdir):
-    commit(workdir, SWEEP.points[0])
+    accept(workdir, SWEEP.points[0])
     path = workdir.run(SWEEP.points[0]).folder / "record.json"
     value = json.loads(path.read_text())
     write_json(path, {**value, "digest": "0" * 16})
     with pytest.raises(UserError, match=f"{re.escape(str(path))}: .* was made under digest 0{{16}}, but this code gives"):
-        Coordinator(SWEEP, workdir, Fake(), 30.0)
+        Coordinator(SWEEP, workdir, Fake())
 
 
 def test_a_run_begun_under_another_config_of_the_same_name_is_refused(workdir):
     config = SWEEP.points[0]
     write_json(workdir.run(config).folder / "config.json", {"digest": "0" * 16, "config": {}})
 
-    def work(job):
+    def work(launch):
         try:
-            complete(job)
+            complete(launch)
         except UserError as error:
-            finish(job.folder, "failed", str(error))
+            launch.finish("failed", str(error))
 
     with pytest.raises(UserError, match=r"config\.json: this name belongs to digest 0{16}, but the config now has digest"):
         coordinate(workdir, Fake(work))
@@ -376,31 +573,92 @@ def test_a_run_begun_under_another_config_of_the_same_name_is_refused(workdir):
 def test_ctrl_c_asks_every_worker_to_leave_and_frees_the_folder(workdir):
     asked = []
 
-    class Interrupted(Fake):
-        def launch(self, job):
-            self.launched.append(job)
-            self.lock = Lock.take(job.lock, "")
-
-        def interrupt(self, job):
-            asked.append(job)
-            self.lock.release()
+    class Interrupted(Slow):
+        def interrupt(self, launch):
+            asked.append(launch)
+            self.locks[launch.attempt].release()
 
     def show(_):
         raise KeyboardInterrupt
 
     executor = Interrupted(capacity=1)
     with pytest.raises(KeyboardInterrupt):
-        Coordinator(SWEEP, workdir, executor, 30.0).run(show)
-    assert asked == executor.launched
+        Coordinator(SWEEP, workdir, executor).run(show)
+    assert asked == executor.launches
     assert len(asked) == 1
-    assert points("two-models", workdir) == {c.name: "RUNNING" for c in asked[0].configs}
+    assert points("two-models", workdir) == {c.name: "RUNNING" for c in asked[0].job.configs}
     assert coordinate(workdir, Fake()).complete
 
 
-def test_workers_start_before_the_study_is_written(workdir, monkeypatch):
-    """A thousand trials take seconds, in which the workers could work."""
-    executor, seen = Fake(), []
-    monkeypatch.setattr(Study, "started", lambda _, config: seen.append(config.name in executor.runs))
-    coordinate(workdir, executor)
-    assert len(seen) > 0
-    assert all(seen)
+def test_a_full_disk_holds_the_sweep_up_and_ends_nothing(workdir, monkeypatch):
+    """Neither a launch nor a record that finds no room is lost: both are tried again when there is some."""
+    full, notes = [], []
+
+    def crowded(method):
+        def call(*arguments):
+            if len(full) < 3:
+                full.append(method.__name__)
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return method(*arguments)
+
+        return call
+
+    monkeypatch.setattr(Launch, "new", crowded(Launch.new))
+    executor = Fake()
+    coordinator = Coordinator(SWEEP, workdir, executor)
+    coordinator.run(lambda status: notes.append(status.note))
+    assert coordinator.status().complete
+    assert "the disk is full: waiting for space" in notes
+    assert notes[-1] == ""
+    assert sorted(executor.runs) == sorted(p.name for p in SWEEP.points)
+
+
+def test_a_record_that_finds_no_room_is_accepted_later(workdir, monkeypatch):
+    accepting, calls = Run.accept, []
+
+    def crowded(run, attempt):
+        calls.append(run.config.name)
+        if len(calls) < 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return accepting(run, attempt)
+
+    monkeypatch.setattr(Run, "accept", crowded)
+    executor = Fake()
+    assert coordinate(workdir, executor).complete
+    assert sorted(executor.runs) == sorted(p.name for p in SWEEP.points)  # nothing was trained twice
+
+
+# What people want
+
+
+def test_a_cancelled_run_is_not_run_and_its_transfers_neither(workdir):
+    victim = SWEEP.upstream_points[0]
+    workdir.run(victim).cancel()
+    executor = Fake()
+    status = coordinate(workdir, executor)
+    assert status.named["cancelled"] == [victim.name]
+    assert {r.config.name for r in workdir.records()} == {p.name for p in SWEEP.points if victim.name not in p.name}
+    assert status.states["transfer"]["waiting"] == 2
+    workdir.run(victim).forgive()
+    assert coordinate(workdir, Fake()).complete
+
+
+def test_a_run_that_is_cancelled_while_it_runs_is_dropped_and_its_job_goes_on(workdir):
+    executor, shown = Slow(capacity=4), []
+
+    def show(_):
+        shown.append(None)
+        if len(shown) == 2:
+            victims.append(executor.launches[0].job.configs[-1])
+            workdir.run(victims[0]).cancel()
+        if len(shown) > 4:
+            executor.advance()
+
+    victims = []
+    coordinator = Coordinator(SWEEP, workdir, executor)
+    coordinator.run(show)
+    [victim] = victims
+    assert executor.launches[0].dropped() == {victim.name: "cancelled"}
+    assert coordinator.status().named["cancelled"] == [victim.name]
+    assert workdir.run(victim).record() is None
+    assert coordinator.status().done == {"upstream": 7, "transfer": 14}

@@ -23,6 +23,24 @@ SWEEP = Sweep(
 FIRST = SWEEP.upstream_points[0]
 
 
+class Eager(Study):
+    """Writes at once."""
+
+    def started(self, config):
+        super().started(config)
+        assert self.flush() == ""
+
+    def accept(self, record):
+        super().accept(record)
+        assert self.flush() == ""
+
+
+def opened(path, sweep):
+    study = Eager(f"sqlite:///{path}", sweep)
+    assert study.flush() == ""
+    return study
+
+
 def load(path, name="small"):
     study = optuna.load_study(study_name=name, storage=f"sqlite:///{path}")
     trials = study.get_trials()
@@ -46,7 +64,7 @@ def path(tmp_path):
 
 
 def test_a_started_run_is_a_running_trial_and_its_record_completes_it(path):
-    study = Study(path, SWEEP)
+    study = opened(path, SWEEP)
     study.started(FIRST)
     study.started(FIRST)
     [trial] = load(path)
@@ -61,14 +79,14 @@ def test_a_started_run_is_a_running_trial_and_its_record_completes_it(path):
 
 
 def test_a_record_needs_no_start(path):
-    Study(path, SWEEP).accept(record(FIRST, value=0.5))
+    opened(path, SWEEP).accept(record(FIRST, value=0.5))
     assert [(t.state, t.value) for t in load(path)] == [(TrialState.COMPLETE, 0.5)]
 
 
 @pytest.mark.parametrize("status", ["ok", "diverged"])
 @pytest.mark.parametrize("started", [True, False])
 def test_what_is_accepted_again_or_started_again_changes_nothing(path, started, status):
-    study = Study(path, SWEEP)
+    study = opened(path, SWEEP)
     if started:
         study.started(FIRST)
     study.accept(record(FIRST, status=status))
@@ -76,21 +94,21 @@ def test_what_is_accepted_again_or_started_again_changes_nothing(path, started, 
     assert len(before["small"]) == 1
     study.accept(record(FIRST, status=status))
     study.started(FIRST)
-    again = Study(path, SWEEP)
+    again = opened(path, SWEEP)
     again.accept(record(FIRST, status=status))
     again.started(FIRST)
     assert projected(path) == before
 
 
 def test_a_trial_that_another_coordinator_started_is_completed_not_doubled(path):
-    Study(path, SWEEP).started(FIRST)
-    Study(path, SWEEP).accept(record(FIRST, value=0.5))
+    opened(path, SWEEP).started(FIRST)
+    opened(path, SWEEP).accept(record(FIRST, value=0.5))
     assert [(t.state, t.value) for t in load(path)] == [(TrialState.COMPLETE, 0.5)]
 
 
 @pytest.mark.parametrize("started", [True, False])
 def test_a_diverged_run_is_a_failed_trial(path, started):
-    study = Study(path, SWEEP)
+    study = opened(path, SWEEP)
     if started:
         study.started(FIRST)
     study.accept(record(FIRST, status="diverged"))
@@ -98,7 +116,7 @@ def test_a_diverged_run_is_a_failed_trial(path, started):
 
 
 def test_transfers_are_a_study_of_their_own_with_the_axes_of_both(path):
-    study = Study(path, SWEEP)
+    study = opened(path, SWEEP)
     transfer = SWEEP.transfer_points[3]
     study.started(transfer)
     study.accept(record(transfer, value=0.75))
@@ -110,7 +128,7 @@ def test_transfers_are_a_study_of_their_own_with_the_axes_of_both(path):
 
 
 def test_deleted_the_study_comes_out_equal_from_the_records_in_any_order(path):
-    study, records = Study(path, SWEEP), [record(p) for p in SWEEP.points]
+    study, records = opened(path, SWEEP), [record(p) for p in SWEEP.points]
     records[2] = record(SWEEP.points[2], status="diverged")
     for point in SWEEP.points:
         study.started(point)
@@ -121,7 +139,7 @@ def test_deleted_the_study_comes_out_equal_from_the_records_in_any_order(path):
     assert [t.state for t in load(path)] == [TrialState.COMPLETE] * 2 + [TrialState.FAIL, TrialState.COMPLETE]
     assert [t.value for t in load(path)][:2] == [score(p) for p in SWEEP.points[:2]]
     path.unlink()
-    study = Study(path, SWEEP)
+    study = opened(path, SWEEP)
     for each in reversed(records):
         study.accept(each)
     assert projected(path) == before
@@ -138,9 +156,9 @@ def changed_constant(sweep):
 
 @pytest.mark.parametrize("change", [changed_choices, changed_constant])
 def test_a_changed_sweep_begins_its_study_again(path, change):
-    Study(path, SWEEP).accept(record(FIRST))
+    opened(path, SWEEP).accept(record(FIRST))
     sweep = change(SWEEP)
-    study = Study(path, sweep)
+    study = opened(path, sweep)
     assert load(path) == []
     study.accept(record(sweep.upstream_points[0]))
     assert [t.user_attrs["name"] for t in load(path)] == [sweep.upstream_points[0].name]
@@ -148,10 +166,10 @@ def test_a_changed_sweep_begins_its_study_again(path, change):
 
 @pytest.mark.parametrize("damage", ["overwritten", "cut off"])
 def test_a_study_file_that_a_power_cut_left_broken_is_made_anew(path, damage):
-    Study(path, SWEEP).accept(record(FIRST, value=0.5))
+    opened(path, SWEEP).accept(record(FIRST, value=0.5))
     whole = path.read_bytes()
     path.write_bytes(b"\0" * len(whole) if damage == "overwritten" else whole[: len(whole) // 2])
-    study = Study(path, SWEEP)
+    study = opened(path, SWEEP)
     assert load(path) == []
     study.accept(record(FIRST, value=0.5))
     assert [t.value for t in load(path)] == [0.5]
@@ -159,7 +177,7 @@ def test_a_study_file_that_a_power_cut_left_broken_is_made_anew(path, damage):
 
 def test_a_trial_more_does_not_read_all_the_others(path, monkeypatch):
     """10,000 points stay feasible: what a point costs does not grow with how many there are."""
-    study = Study(path, SWEEP)
+    study = opened(path, SWEEP)
 
     def refuse(*_):
         raise AssertionError("all trials were read")
@@ -178,7 +196,7 @@ def test_choices_of_a_large_sweep_are_not_written_again_with_every_trial(path):
     fixed = {k: v for k, v in FIXED.items() if k != "wd"}
     upstream = Grid(axes, {**fixed, "aug": "none", "do": 0.0, "sd": 0.0})
     sweep = dataclasses.replace(SWEEP, upstream=upstream)
-    study = Study(path, sweep)
+    study = opened(path, sweep)
     for point in sweep.transfer_points[:3]:
         study.accept(record(point))
     with closing(sqlite3.connect(path)) as database:

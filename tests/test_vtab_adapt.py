@@ -30,7 +30,7 @@ def trained():
 def test_a_transfer_starts_from_the_trained_weights_and_learns_the_task(config, tmp_path):
     params = trained()
     weights.save(tmp_path / "w.npz", params)
-    record = adapt.run(config, tmp_path / "w.npz", tmp_path / "run", tmp_path / "run" / "attempt-1", 1e9, Watch())
+    record = adapt.run(config, tmp_path / "w.npz", tmp_path / "run", tmp_path / "run" / "attempts" / "1", 1e9, Watch())
     assert record.status == "ok"
     assert [(m.split, m.n) for m in record.measurements] == [("val", 21), ("test", 37)]
     assert record.measurements[0].value > 0.5  # three classes by brightness: chance is a third
@@ -66,7 +66,7 @@ def test_weights_that_are_not_finite_give_a_diverged_record_without_scores(confi
     params = trained()
     params["cls"] = np.full_like(params["cls"], np.nan)
     weights.save(tmp_path / "w.npz", params)
-    record = adapt.run(config, tmp_path / "w.npz", tmp_path / "run", tmp_path / "run" / "attempt-1", 1e9, Watch())
+    record = adapt.run(config, tmp_path / "w.npz", tmp_path / "run", tmp_path / "run" / "attempts" / "1", 1e9, Watch())
     assert record.status == "diverged"
     assert "nan at step 0" in record.why
     assert record.measurements == ()
