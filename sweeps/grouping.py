@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from bench.cost import forward_flops, training_flops
 from bench.points import Config, Transfer, Upstream
@@ -22,6 +23,9 @@ LARGEST_JOB = {"upstream": 8, "transfer": 64}
 JOB_SECONDS = 600.0
 # FLOP/s, to the order of magnitude: one core here, half of a TPU-v4 chip's peak elsewhere.
 RATES = {"cpu": 3e10, "": 1e14}
+
+# Share of the jobs that are the tail.
+TAIL = 0.1
 
 Program = tuple[str, Static]
 
@@ -51,7 +55,8 @@ def jobs_of(
 ) -> list[Job]:
     """Groups runs that share compiled programs into jobs, in the sweep's order.
 
-    Jobs of different programs take turns, so that the first third of the jobs is a third of every program's runs.
+    Jobs of different programs take turns, so that the first third of the jobs is a third of every program's runs. At the end the
+    longest come first, so that no long one begins when the others are done.
 
     Args:
       points: the runs.
@@ -65,12 +70,27 @@ def jobs_of(
     groups: dict[Program, list[Config]] = defaultdict(list)
     for point in points:
         groups[programs_of(point)].append(point)
-    placed: list[tuple[bool, float, int, Job]] = []
+    placed: list[_Place] = []
     for number, ((kind, _), members) in enumerate(groups.items()):
-        most = max(1, min(largest[kind], int(JOB_SECONDS * rate / flops(members[0]))))
+        each = flops(members[0])
+        most = max(1, min(largest[kind], int(JOB_SECONDS * rate / each)))
         count = -(-len(members) // most)
         size = -(-len(members) // count)
         parts = [tuple(members[i : i + size]) for i in range(0, len(members), size)]
         for i, part in enumerate(parts):
-            placed.append((kind != Upstream.kind, (i + 0.5) / len(parts), number, Job(workdir, part, settings)))
-    return [job for *_, job in sorted(placed, key=lambda each: each[:3])]
+            job = Job(workdir, part, settings)
+            placed.append(_Place(kind != Upstream.kind, (i + 0.5) / len(parts), number, each * len(part), job))
+    return [place.job for place in sorted(placed, key=_Place.key)]
+
+
+class _Place(NamedTuple):
+    last: bool
+    share: float
+    number: int
+    flops: float
+    job: Job
+
+    def key(self) -> tuple[bool, float, float, float]:
+        """Returns where the job comes: in turn, but for the tail, which begins with what takes longest."""
+        tail = self.share > 1 - TAIL
+        return self.last, 1.0 if tail else self.share, -self.flops if tail else 0.0, self.share + self.number

@@ -97,7 +97,7 @@ class Coordinator:
       settings: of the jobs.
       limits: when to give up.
       clock: monotonic seconds.
-      storage: address of the study's database; SQLite in the folder by default.
+      study: what follows the sweep; studies in the folder's SQLite file by default.
 
     Raises:
       UserError: another coordinator holds the folder, or it belongs to another sweep.
@@ -111,7 +111,7 @@ class Coordinator:
         settings: Settings = Settings(),
         limits: Limits = Limits(),
         clock: Clock = Clock(),
-        storage: str | None = None,
+        study: Projected | None = None,
     ) -> None:
         me = f"process {os.getpid()} on {platform.node()}"
         self._lock = Lock.require(workdir.path / "coordinator.lock", me)
@@ -131,7 +131,7 @@ class Coordinator:
             self._active: dict[str, _Active] = {}
             self._errors: dict[str, str] = {}
             self._full = ""
-            self._study: Projected = Study(storage or f"sqlite:///{workdir.path / 'study.db'}", sweep)
+            self._study = study or Study(f"sqlite:///{workdir.path / 'study.db'}", sweep)
             self._add(sweep.points)
             self._status.note = self._study.flush()
         except BaseException:

@@ -15,6 +15,7 @@ from sweeps.layout import Workdir
 from sweeps.named import find
 from sweeps.results import FILES, write_results
 from sweeps.run import Coordinator, Limits
+from sweeps.study import Study
 from sweeps.timing import timing
 from sweeps.view import View, recommended
 
@@ -36,7 +37,8 @@ def run_sweep(
     console = Console(stderr=True)
     say = partial(console.print, highlight=False, soft_wrap=True)
     sweep, workdir = find(name), Workdir(path)
-    coordinator = Coordinator(sweep, workdir, executor, settings, limits, storage=storage)
+    study = Study(storage, sweep) if storage else None
+    coordinator = Coordinator(sweep, workdir, executor, settings, limits, study=study)
     before = coordinator.status()
     if before.complete and all((path / file).exists() for file in FILES):
         coordinator.close()
