@@ -192,7 +192,7 @@ def plan(name: str, upstream: str | None, names: bool) -> None:
 )
 @click.option(
     "--silence",
-    type=click.FloatRange(30),
+    type=click.FloatRange(10),
     default=300.0,
     show_default=True,
     help="Seconds after which a silent worker is given up.",

@@ -55,8 +55,8 @@ def jobs_of(
 ) -> list[Job]:
     """Groups runs that share compiled programs into jobs, in the sweep's order.
 
-    Jobs of different programs take turns, so that the first third of the jobs is a third of every program's runs. At the end the
-    longest come first, so that no long one begins when the others are done.
+    Jobs of different programs take turns, so that the first third of the jobs is a third of every program's runs. At the end
+    the longest come first, so that no long one begins when the others are done.
 
     Args:
       points: the runs.

@@ -1,6 +1,7 @@
 """The direction of imports, read from the source, and what the light modules must not load."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,9 +93,17 @@ def test_imports_point_one_way(importers, forbidden):
     assert offences(importers, forbidden) == []
 
 
-def test_only_the_study_knows_optuna():
+def test_only_the_study_and_what_is_measured_against_it_know_optuna():
     importers = {offence.split(" -> ")[0] for offence in offences({"bench", "vtab", "sweeps"}, {"optuna"})}
-    assert importers == {"sweeps.study"}
+    assert importers == {"sweeps.study", "sweeps.perf.overhead"}
+
+
+def test_nothing_that_runs_a_sweep_trusts_the_wall_clock():
+    """Somebody may set it at any moment; monotonic seconds go on."""
+    paths = [path for root in ROOTS for path in ROOTS[root].rglob("*.py")]
+    clocks = re.compile(r"\btime\.time(_ns)?\(|\bdatetime\.(now|utcnow|today)\(")
+    assert len(paths) > 50
+    assert [str(path) for path in paths if clocks.search(path.read_text())] == []
 
 
 def test_only_the_decoder_knows_tensorflow_and_only_sources_know_tfds():

@@ -1,4 +1,4 @@
-"""The study in a real PostgreSQL: the same projection, a database that goes away for a while, and Optuna's dashboard on both."""
+"""The study in a real PostgreSQL: the same projection, a database that goes away for a while, and the dashboard on both."""
 
 import json
 from dataclasses import replace

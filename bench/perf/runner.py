@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from bench.perf import augment, compile, decode, noise, order, pytorch, step
 from bench.perf.figure import Figure
 from bench.perf.timing import Spread
 
-BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
+Benchmarks = Mapping[str, Callable[[bool], list[Figure]]]
+
+BENCHMARKS: Benchmarks = {
     "order": order.run,
     "compile": compile.run,
     "noise": noise.run,
@@ -37,19 +39,19 @@ def machine() -> dict[str, Any]:
     return {"jax": jax.__version__, "platform": device.platform, "device": device.device_kind, "cores": cores}
 
 
-def run(only: Iterable[str], quick: bool, console: Console) -> list[Figure]:
-    """Runs the named benchmarks, all of them when none is named, in the order of `BENCHMARKS`; says which one is running.
+def run(only: Iterable[str], quick: bool, console: Console, benchmarks: Benchmarks = BENCHMARKS) -> list[Figure]:
+    """Runs the named benchmarks, all of them when none is named, in the order of `benchmarks`; says which one is running.
 
     Raises:
       UserError: there is no benchmark of that name, or a named one cannot run here.
     """
     named = list(only)
-    wanted = named or list(BENCHMARKS)
+    wanted = named or list(benchmarks)
     for name in wanted:
-        if name not in BENCHMARKS:
-            raise UserError(f"unknown benchmark {name!r}: {choose_from(name, BENCHMARKS)}")
+        if name not in benchmarks:
+            raise UserError(f"unknown benchmark {name!r}: {choose_from(name, benchmarks)}")
     figures = []
-    for name, benchmark in BENCHMARKS.items():
+    for name, benchmark in benchmarks.items():
         if name in wanted:
             with console.status(f"{name}: {(benchmark.__doc__ or '').splitlines()[0]}"):
                 try:

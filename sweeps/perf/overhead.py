@@ -1,4 +1,4 @@
-"""What the coordinator costs a point, beside what its storage needs to write one finished trial, and beside Optuna's own ways."""
+"""What the coordinator costs a point, beside what its storage needs for one finished trial, and beside Optuna's own ways."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import optuna
 
+from bench.perf.figure import Figure, once
+from bench.perf.timing import Spread
 from bench.points import Config
 from bench.records.record import Record
 from sweeps.executors import Capabilities
@@ -26,6 +28,9 @@ from sweeps.run import Coordinator
 from sweeps.space import Sweep
 from sweeps.states import Status
 from sweeps.study import Projection, storage_of
+
+# Beyond it Optuna's own ways take hours.
+LARGEST_OPTUNA = 1_100
 
 
 class Instant:
@@ -50,34 +55,52 @@ class Instant:
         launch.finish(DONE)
         self.seconds += time.perf_counter() - began
 
-    def alive(self, launch: Launch) -> bool:
+    def alive(self, _launch: Launch) -> bool:
         """Returns that it is over."""
         return False
 
-    def interrupt(self, launch: Launch) -> None:
+    def interrupt(self, _launch: Launch) -> None:
         """Does nothing: nobody is there."""
 
     kill = interrupt
 
-    def wait(self, seconds: float) -> Iterable[Launch] | None:
+    def wait(self, _seconds: float) -> Iterable[Launch] | None:
         """Does not wait."""
         return None
 
 
 class Cost(NamedTuple):
-    """Milliseconds a point, median, over the last points of a sweep of `points`: the coordinator's, and its storage's alone."""
+    """What a point costs, near the end of a sweep of `points`: the coordinator's milliseconds, and its storage's alone."""
 
     points: int
-    coordinator: float
-    storage: float
+    coordinator: Spread
+    storage: Spread
 
 
-class _Enough(Exception):  # noqa: N818 - no error
-    pass
+def run(quick: bool) -> list[Figure]:
+    """The coordinator's time for a point, from 100 to 50,000 points, beside its storage's and Optuna's own ways."""
+    sizes, sample = ((80, 160), 10) if quick else ((80, 1_040, 10_000, 50_000), 100)
+    figures, first = [], None
+    for size in sizes:
+        cost = coordinator_cost(size, sample)
+        first = first or cost
+        more = cost.coordinator.median - cost.storage.median
+        flat = cost.coordinator.median / first.coordinator.median
+        what = f"of {cost.points:,} points"
+        figures += [
+            Figure("overhead", f"coordinator, a point {what}", "ms", cost.coordinator),
+            Figure("overhead", f"coordinator, a point {what}", "ms", once(more), "beyond one finished trial", "10 or less"),
+            Figure("overhead", f"coordinator, a point {what}", "x", once(flat), f"of {first.points} points", "2 or less"),
+        ]
+        if size <= LARGEST_OPTUNA:
+            for name, measure in (("GridSampler", grid_sampler_cost), ("enqueue_trial", enqueue_cost)):
+                ratio = measure(size, sample) / cost.coordinator.median
+                figures.append(Figure("overhead", f"{name}, a point {what}", "x", once(ratio), "the coordinator", "above 1"))
+    return figures
 
 
 def coordinator_cost(points: int, sample: int) -> Cost:
-    """Measures the last `sample` of a sweep's points; those before them are done and in the study already."""
+    """Measures the first `sample` points of a sweep whose other points are done and in the study already."""
     sweep = sweep_of(points)
     configs = sweep.points
     sample = min(sample, len(configs))
@@ -94,9 +117,9 @@ def coordinator_cost(points: int, sample: int) -> Cost:
             last[:] = now, executor.seconds
 
         coordinator.run(turn)
-        alone = median(storage_times(f"sqlite:///{folder}/study.db", f"{sweep.name}-alone", sweep, sample))
+        alone = list(storage_times(f"sqlite:///{folder}/study.db", f"{sweep.name}-alone", sweep, sample))
     # The first turn begins before the sweep does, the last ones have nothing left to launch.
-    return Cost(len(configs), 1e3 * median(turns[1:sample]), 1e3 * alone)
+    return Cost(len(configs), Spread.of([1e3 * s for s in turns[1:sample]]), Spread.of([1e3 * s for s in alone]))
 
 
 def prepare(workdir: Workdir, sweep: Sweep, done: Sequence[Config]) -> None:

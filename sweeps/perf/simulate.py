@@ -6,8 +6,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from bench.perf.figure import Figure, once
 from bench.points import Config
 from bench.records.record import Record
 from sweeps.grouping import flops
@@ -18,6 +19,19 @@ from sweeps.space import Grid, Sweep
 
 # Mean length of a run. Lengths go with the models' FLOPs, from a half to twice of it.
 HOURS = 3.0
+FLEET = Terms()
+
+
+def run(quick: bool) -> list[Figure]:
+    """Goodput over preemptible slices: a preemption in 6 slice-hours, two minutes to restart, checkpoints every five."""
+    found = simulate(*((800, Terms(slices=16)) if quick else (50_000, FLEET)))
+    about = f"{found.points:,} points, {found.preemptions:,} preemptions, {found.hours:.0f} h"
+    rest = (("restarts", found.restarts), ("lost steps", found.lost), ("idle slices", found.idle))
+    return [
+        Figure("simulate", f"goodput: {about}", "x", once(found.goodput), "all slice-hours", "0.97 or more"),
+        *(Figure("simulate", f"share of {name}", "x", once(share), "all slice-hours") for name, share in rest),
+        Figure("simulate", "coordinator, a launch, files included", "ms", once(1e3 * found.seconds / found.launches)),
+    ]
 
 
 class Nobody:
@@ -43,8 +57,8 @@ class Outcome(NamedTuple):
       goodput: useful training time over slices times `hours`.
       preemptions: of slices.
       launches: of jobs, counted.
-      restarts, lost, idle: shares of slices times `hours` that went into restarts, into steps since the last checkpoint, and into
-        slices without a job.
+      restarts, lost, idle: shares of slices times `hours` that went into restarts, into steps since the last checkpoint, and
+        into slices without a job.
       seconds: real ones that the coordinator took, files included.
     """
 
@@ -61,7 +75,10 @@ class Outcome(NamedTuple):
 
 def sweep_of(points: int) -> Sweep:
     """Returns a sweep of about so many points: four models, seeds without end."""
-    axes = {"model": ["R+Ti/16", "S/32", "Ti/16", "S/16"], "aug": ["none", "light1", "medium1", "strong1", "strong2"]}
+    axes: dict[str, list[Any]] = {
+        "model": ["R+Ti/16", "S/32", "Ti/16", "S/16"],
+        "aug": ["none", "light1", "medium1", "strong1", "strong2"],
+    }
     grid = {**axes, "do=sd": [0.0, 0.1], "wd": [0.03, 0.1], "seed": list(range(max(1, points // 80)))}
     return Sweep("simulated", "", Grid(grid, {"dataset": "i1k", "epochs": 300.0, "lr": 0.001}))
 
@@ -73,7 +90,7 @@ def lengths(sweep: Sweep) -> Callable[[Config], float]:
     return lambda config: HOURS * 3600 * roots[config.model] / mean  # type: ignore[attr-defined]
 
 
-def simulate(points: int, terms: Terms = Terms(), seed: int = 0, show: Callable[[float], None] = lambda _: None) -> Outcome:
+def simulate(points: int, terms: Terms = FLEET, seed: int = 0, show: Callable[[float], None] = lambda _: None) -> Outcome:
     """Runs a sweep over a simulated fleet, in memory where the machine has a file system there.
 
     Args:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bench.points import Config
+from bench.points import Config, Transfer, Upstream
 from bench.records.record import Cost, Measurement, Record
 from sweeps.clock import Clock
 from sweeps.executors import Capabilities
@@ -19,6 +19,7 @@ from sweeps.launch import DONE, Launch
 def made(config: Config, attempt: str, seconds: float = 1.0) -> Record:
     """Returns the record of a run that nobody has trained."""
     splits = (("val", 12_812), ("test", 50_000))
+    assert isinstance(config, Upstream | Transfer)
     return Record(
         config=config,
         status="ok",
@@ -76,7 +77,7 @@ class World(Clock):
 
     def __init__(self, terms: Terms, seconds: Callable[[Config], float], seed: int = 0) -> None:
         self.terms, self._seconds = terms, seconds
-        self._random = random.Random(seed)  # noqa: S311 - no secret
+        self._random = random.Random(seed)
         self._now = 0.0
         self._events: list[tuple[float, int, str, str]] = []
         self._numbers: Iterator[int] = itertools.count()
@@ -176,4 +177,3 @@ class World(Clock):
         beat = int(self._now * 1000)
         whole = {"kind": at.launch.job.configs[0].kind, "run": name, "steps": 0, "values": [], "runs": len(at.runs)}
         at.launch.report({**whole, "step": step, "done": at.done, "beat": beat, "pid": 0, "seconds": {}, "compiled": []})
-

@@ -1,0 +1,78 @@
+"""The simulated fleet and the coordinator's benchmark, small: that they measure what they say."""
+
+import subprocess
+import sys
+
+import pytest
+
+from bench.records.atomic import read_json
+from sweeps.launch import Launch
+from sweeps.layout import Workdir
+from sweeps.perf import overhead, simulate
+from sweeps.perf.simulate import Nobody, lengths, sweep_of
+from sweeps.perf.world import Terms, World
+from sweeps.run import Coordinator
+
+
+def test_without_preemptions_a_fleet_loses_only_starts_and_the_end():
+    found = simulate.simulate(80, Terms(slices=8, between=1e12))
+    assert (found.points, found.preemptions, found.launches, found.lost) == (80, 0, 80, 0)
+    # 80 launches of two minutes each, over 8 slices.
+    assert found.restarts == pytest.approx(80 * 120 / (8 * found.hours * 3600))
+    assert found.goodput == pytest.approx(80 * 3 / (8 * found.hours))  # three hours a run on average
+    assert found.goodput + found.restarts + found.idle == pytest.approx(1)
+
+
+def test_preemptions_cost_launches_and_steps_and_no_record(tmp_path):
+    sweep = sweep_of(80)
+    world = World(Terms(slices=8, between=3600.0), lengths(sweep), seed=1)
+    workdir = Workdir(tmp_path)
+    Coordinator(sweep, workdir, world, clock=world, study=Nobody()).run(lambda _: None)
+    records = list(workdir.records())
+    assert sorted(r.config.name for r in records) == sorted(p.name for p in sweep.points)
+    launches = sum(len(Launch.all(Launch.read(p.parent).job)) for p in workdir.jobs.glob("*/0001/launch.json"))
+    assert world.preemptions > 100
+    assert launches == 80 + world.preemptions
+    # Of every preemption at most what was trained since the last checkpoint: 150 s on average.
+    assert 0 < world.lost / world.preemptions < 300
+    assert world.useful == pytest.approx(80 * 3 * 3600)
+
+
+def test_the_same_seed_gives_the_same_simulation():
+    one, other, another = (simulate.simulate(80, Terms(slices=8, between=3600.0), seed)[:8] for seed in (1, 1, 2))
+    assert one == other
+    assert one != another
+
+
+def test_the_end_of_a_sweep_keeps_few_slices_waiting():
+    found = simulate.simulate(800, Terms(slices=16))
+    assert found.idle < 0.02
+    assert found.goodput > 0.95
+
+
+def test_a_study_is_prepared_as_if_its_trials_had_been_written(tmp_path):
+    sweep, workdir = sweep_of(80), Workdir(tmp_path)
+    overhead.prepare(workdir, sweep, sweep.points[10:])
+    storage = overhead.storage_of(f"sqlite:///{tmp_path / 'study.db'}")
+    trials = storage.get_all_trials(storage.get_study_id_from_name(sweep.name))
+    assert [t.number for t in trials] == list(range(70))
+    assert [t.user_attrs["name"] for t in trials] == [p.name for p in sweep.points[10:]]
+    assert {t.state.name for t in trials} == {"COMPLETE"}
+    assert len(list(workdir.records())) == 70
+    storage.engine.dispose()
+
+
+def test_the_benchmarks_run_and_write_their_figures(tmp_path):
+    path = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "sweeps.perf", "--quick", "--only", "overhead", "-o", str(path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    figures = read_json(path)["figures"]
+    assert [f["what"] for f in figures if f["unit"] == "ms"] == [
+        "coordinator, a point of 80 points",
+        "coordinator, a point of 80 points",
+        "coordinator, a point of 160 points",
+        "coordinator, a point of 160 points",
+    ]
+    assert {f["what"] for f in figures if f["against"] == "the coordinator"} == {
+        f"{name}, a point of {size} points" for name in ("GridSampler", "enqueue_trial") for size in (80, 160)
+    }
