@@ -75,7 +75,8 @@ class Outcome(NamedTuple):
 
 def sweep_of(points: int) -> Sweep:
     """Returns a sweep of about so many points: four models, seeds without end."""
-    axes: dict[str, list[Any]] = {
+    models, levels = ["R+Ti/16", "S/32", "Ti/16", "S/16"], ["none", "light1", "medium1", "strong1", "strong2"]
+    axes: dict[str, list[Any]] = {"model": models, "aug": levels}
         "model": ["R+Ti/16", "S/32", "Ti/16", "S/16"],
         "aug": ["none", "light1", "medium1", "strong1", "strong2"],
     }
