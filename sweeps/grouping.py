@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from bench.cost import forward_flops, training_flops
+from bench.cost import image_flops, training_flops
 from bench.points import Config, Transfer, Upstream
 from bench.train.static import Static
 from sweeps.job import Job, Settings
@@ -38,8 +38,7 @@ def programs_of(config: Config) -> Program:
 def flops(config: Config) -> float:
     """Returns the training FLOPs of a run, infinity where its set's size was never published."""
     if isinstance(config, Transfer):
-        forward = forward_flops(config.upstream.model, config.resolution, config.facts.classes)
-        return 3.0 * forward * config.steps * config.batch_size
+        return 3.0 * image_flops(config, config.steps) * config.steps * config.batch_size
     assert isinstance(config, Upstream)
     if config.data.train is None:
         return float("inf")

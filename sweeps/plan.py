@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from bench.cost import forward_flops, training_flops
+from bench.cost import image_flops, training_flops
 from bench.errors import UserError
+from bench.points.progressive import stages
 from bench.train.static import Static
 from sweeps.space import Sweep
 
@@ -27,15 +28,14 @@ def lines(sweep: Sweep) -> list[str]:
         examples = round(config.data.train * config.fraction)
         runs[config.model] += 1
         steps[config.model] += config.steps(examples)
-        programs[config.model].add(Static.of(config))
+        programs[config.model].update(Static.of(config, resolution=stage.resolution) for stage in stages(config))
         flops[config.model] += training_flops(config, examples)
     for transfer in sweep.transfer_points:
         model = transfer.upstream.model
         runs[model] += 1
         steps[model] += transfer.steps
         programs[model].add(Static.of(transfer))
-        forward = forward_flops(model, transfer.resolution, transfer.facts.classes)
-        flops[model] += 3.0 * forward * transfer.steps * transfer.batch_size
+        flops[model] += 3.0 * image_flops(transfer, transfer.steps) * transfer.steps * transfer.batch_size
     out = [
         f"{sweep.name}: {len(sweep.upstream_points)} upstream runs, {len(sweep.transfer_points)} transfers",
         f"{'model':<12}{'runs':>7}{'steps':>10}{'programs':>10}{'training FLOPs':>16}",

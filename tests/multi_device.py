@@ -9,6 +9,7 @@ import sys
 
 import jax
 import numpy as np
+import tiny
 
 from bench.augment import mixing
 from bench.points import VARIANTS, Execution, Upstream
@@ -27,11 +28,6 @@ def batches(resolution):
     return Batches(images, numbers % 10, numbers, numbers * 0, mixing.draw(0, range(STEPS), 0.5, 0.0, resolution))
 
 
-def only_mix(images, targets, *arguments):
-    *_, mixed, _, shards = arguments
-    return mixing.mix(program.augment.to_float(images), targets, mixed, shards)
-
-
 def trained(config, devices, fsdp, weights=None):
     static = Static.of(config, Execution(fsdp=fsdp))
     made = Programs(Static(**{**static.__dict__, "chunk": STEPS, "eval_batch": 16}), jax.devices()[:devices])
@@ -39,7 +35,8 @@ def trained(config, devices, fsdp, weights=None):
     weights = jax.device_get(made.init(np.uint32(0))) if weights is None else weights
     state = made.start(weights)
     placed = {jax.tree_util.keystr(k): v.sharding for k, v in jax.tree_util.tree_leaves_with_path(state)}
-    hyper = Hyper.cast(lr=0.01, wd=0.1, clip=1.0, dropout=0.1, stochastic_depth=0.2, layers=0, warmup=0, steps=10, seed=1)
+    values = {"lr": 0.01, "wd": 0.1, "clip": 1.0, "dropout": 0.1, "stochastic_depth": 0.2, "steps": 10, "seed": 1}
+    hyper = Hyper.cast(**values, sam=config.sam, ema=config.ema)
     data = batches(config.resolution)
     state, losses = made.train(state, data, np.int32(STEPS), np.int32(10), hyper)
     answers = made.evaluate(state.weights, data.images[0], np.int32(10))
@@ -50,8 +47,10 @@ def trained(config, devices, fsdp, weights=None):
     return weights, jax.device_get(state.weights), np.asarray(losses), int(np.sum(answers == data.labels[0])), split, held
 
 
-def compare(model):
-    config = Upstream(VARIANTS[model].name, "mnist5k", 1.0, 0.01, "none", 0.1, 0.1, 0.2, batch_size=BATCH, optimizer="momentum")
+def compare(model, **options):
+    """Trains a model in each way; returns what came out, and of each other way what is different."""
+    what = {"batch_size": BATCH, "optimizer": "momentum", **options}
+    config = Upstream(VARIANTS[model].name, "mnist5k", 1.0, 0.01, "none", 0.1, 0.1, 0.2, **what)
     start, weights, losses, right, _, held = trained(config, 1, fsdp=False)
     out = {"loss": losses.tolist(), "right": right, "held": held}
     modes = {"copied": False, "split": True}
@@ -67,4 +66,5 @@ if __name__ == "__main__":
     # The first model is trained by the whole step; the others leave out augmentation, which takes longest to compile.
     for model in sys.argv[1:]:
         print(json.dumps(compare(model)), flush=True)
-        program.augment.augment_and_mix = only_mix
+        program.augment.augment_and_mix = tiny.only_mix
+    print(json.dumps(compare(sys.argv[1], accumulate=2, sam=0.05, ema=0.9)), flush=True)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,8 +7,8 @@ import pytest
 from jax.extend.core import jaxprs_in_params
 
 from bench import models
-from bench.cost import forward_flops, training_flops
-from bench.points import Upstream
+from bench.cost import forward_flops, image_flops, training_flops
+from bench.points import Transfer, Upstream
 
 
 def shapes(name, resolution, classes):
@@ -158,3 +160,16 @@ def test_cost_scales_as_the_architecture_says():
 def test_training_counts_three_forward_passes_of_every_image():
     config = Upstream("ViT-mu", "mnist5k", 12, 0.003, "none", 0.03, 0.0, 0.0)
     assert training_flops(config, 4000) == 3 * 48_000 * forward_flops("ViT-mu", 28, 10)
+
+
+def test_stages_cost_what_their_resolutions_do_and_sam_costs_twice():
+    config = Upstream("EfficientNetV2-S", "i1k", 350, 4.0, "effnetv2s", 0, 0.2, 0.2, resolution=300, progressive="code")
+    stages = [forward_flops("EfficientNetV2-S", side, 1000) for side in (171, 214, 257, 300)]
+    assert image_flops(config, 400) == pytest.approx(sum(stages) / 4)
+    assert image_flops(config, 400, 150) == pytest.approx((100 * stages[0] + 50 * stages[1]) / 150)
+    images = 350 * 1_268_355
+    assert training_flops(config, 1_268_355) == pytest.approx(3 * images * sum(stages) / 4, rel=1e-4)
+    assert image_flops(replace(config, sam=0.05), 400) == 2 * image_flops(config, 400)
+    transfer = Transfer(config, "cifar100", 500, 0.1, 300)
+    assert image_flops(transfer, 500) == forward_flops("EfficientNetV2-S", 300, 100)
+    assert image_flops(replace(transfer, sam=0.05), 500) == 2 * image_flops(transfer, 500)

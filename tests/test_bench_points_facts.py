@@ -30,7 +30,7 @@ def test_levels_are_the_released_ones_with_the_papers_names_and_strengths():
     }
 
 
-def test_levels_of_the_convolutional_recipes_are_the_codes():
+def test_levels_of_the_convolutional_recipes_are_the_codes_and_papers():
     assert {name: dataclasses.astuple(v)[2:] for name, v in list(LEVELS.items())[7:]} == {
         "nfnet5": (4, 5, 0.2, 1.0, True, True),
         "nfnet10": (4, 10, 0.2, 1.0, True, True),
@@ -38,6 +38,9 @@ def test_levels_of_the_convolutional_recipes_are_the_codes():
         "effnetv2s": (2, 10, 0.0, 0.0, False, False),
         "effnetv2m": (2, 15, 0.2, 0.2, False, True),
         "effnetv2l": (2, 20, 0.5, 0.5, False, True),
+        "effnetv2s_paper": (2, 15, 0.0, 0.0, False, False),
+        "effnetv2m_paper": (2, 20, 0.2, 0.0, False, True),
+        "effnetv2l_paper": (2, 25, 0.5, 0.0, False, True),
         "coatnet": (2, 15, 0.8, 0.0, False, False),
         "coatnet_jft": (2, 5, 0.0, 0.0, False, False),
     }

@@ -72,6 +72,7 @@ def test_every_hyper_parameter_reaches_the_numbers(made):
         {"magnitude": 20},
         {"warmup": 1},
         {"seed": 1},
+        {"smoothing": 0.1},
     ]
     for change in changes:
         other = train(made, hyper={"steps": 8, **change}).state.params

@@ -6,28 +6,60 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from bench.points import Transfer, Upstream
 from bench.train import losses, optimizers
+from bench.train.hyper import Hyper
 
 RNG = np.random.default_rng(0)
 
 
-def schedule(t, peak, warmup, steps):
-    done = min(max((t - warmup) / max(steps - warmup, 1), 0), 1)
-    return peak * 0.5 * (1 + np.cos(np.pi * done)) * (min(1, t / warmup) if warmup else 1)
+def rate(decay, t, peak, warmup, steps, stair=1.0):
+    numbers = jnp.int32(t), jnp.float32(peak), jnp.int32(warmup), jnp.int32(steps), jnp.float32(stair)
+    return float(optimizers.learning_rate(decay, *numbers))
 
 
+SHAPES = {"cosine": lambda x: 0.5 * (1 + np.cos(np.pi * x)), "linear": lambda x: 1 - x, "constant": np.ones_like}
+
+
+@pytest.mark.parametrize("decay", sorted(SHAPES))
 @pytest.mark.parametrize(("warmup", "steps"), [(0, 20), (5, 20), (10, 10)])
-def test_learning_rate_warms_up_linearly_and_falls_as_a_cosine(warmup, steps):
+def test_learning_rate_warms_up_linearly_and_falls_as_it_should(decay, warmup, steps):
     for t in range(steps + 1):
-        ours = optimizers.learning_rate(jnp.int32(t), jnp.float32(0.3), jnp.int32(warmup), jnp.int32(steps))
-        assert float(ours) == pytest.approx(schedule(t, 0.3, warmup, steps), abs=1e-7)
+        done = min(max((t - warmup) / max(steps - warmup, 1), 0), 1)
+        expected = 0.3 * SHAPES[decay](done) * (min(1, t / warmup) if warmup else 1)
+        assert rate(decay, t, 0.3, warmup, steps) == pytest.approx(expected, abs=1e-7)
 
 
 def test_learning_rate_starts_at_zero_and_ends_at_zero():
-    rate = [float(optimizers.learning_rate(jnp.int32(t), jnp.float32(1), jnp.int32(4), jnp.int32(8))) for t in range(9)]
-    assert rate[0] == 0
-    assert max(rate) == rate[4] == 1
-    assert rate[8] == pytest.approx(0, abs=1e-7)
+    for decay in ("cosine", "linear"):
+        rates = [rate(decay, t, 1, 4, 8) for t in range(9)]
+        assert rates[0] == 0
+        assert max(rates) == rates[4] == 1
+        assert rates[8] == pytest.approx(0, abs=1e-7)
+
+
+def test_the_exponential_decay_is_a_staircase_of_2_4_epochs_from_the_first_step_on():
+    # 20 epochs of 5 steps: a stair is 12 steps.
+    config = Upstream("ViT-mu", "mnist5k", 20, 0.3, "none", 0, 0, 0, decay="exponential", warmup_steps=15)
+    hyper = Hyper.of_upstream(config, 100)
+    assert float(hyper.stair) == 12
+    for t in range(100):
+        expected = 0.3 * t / 15 if t < 15 else 0.3 * 0.97 ** (t // 12)
+        assert rate("exponential", t, 0.3, 15, 100, hyper.stair) == pytest.approx(expected, rel=1e-6)
+    transfer = Transfer(config, "digits", 100, 0.1, 8, batch_size=80)
+    assert float(Hyper.of_transfer(transfer).stair) == pytest.approx(2.4 * 800 / 80)
+
+
+@pytest.mark.parametrize("name", sorted(losses.LOSSES))
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_smoothing_draws_targets_of_present_classes_to_what_says_nothing(name, smoothing):
+    labels = np.pad(RNG.dirichlet(np.ones(3), 5), ((0, 0), (0, 2)))
+    nothing = {"softmax": 1 / 3, "sigmoid": 1 / 2}[name]
+    expected = labels * (1 - smoothing) + smoothing * nothing * (np.arange(5) < 3)
+    ours = losses.smoothed(jnp.asarray(labels, jnp.float32), jnp.float32(smoothing), jnp.int32(3), name)
+    np.testing.assert_allclose(ours, expected, atol=1e-7)
+    if not smoothing:
+        np.testing.assert_array_equal(ours, labels.astype(np.float32))
 
 
 def test_losses_are_the_textbook_ones():
@@ -82,13 +114,20 @@ def run_ours(name, clip):
     return params
 
 
-def run_numpy(direction):
+def with_decay(grads, params):
+    """Returns `g + wd * p` for kernels and `g` for the others."""
+    return {a: {b: g + WD * params[a][b] * (b == "kernel") for b, g in leaves.items()} for a, leaves in grads.items()}
+
+
+def run_numpy(direction, decoupled=WD):
     """`p -= lr * (direction + wd * p)`, decay on kernels alone; `direction(grads, params)` keeps its own state."""
     params = PARAMS
     for grads, lr in zip(GRADS, RATES, strict=True):
         moved = direction(grads, params)
         params = {
-            layer: {leaf: p - lr * (moved[layer][leaf] + (WD * p if leaf == "kernel" else 0)) for leaf, p in leaves.items()}
+            layer: {
+                leaf: p - lr * (moved[layer][leaf] + (decoupled * p if leaf == "kernel" else 0)) for leaf, p in leaves.items()
+            }
             for layer, leaves in params.items()
         }
     return params
@@ -130,9 +169,10 @@ def test_momentum_is_sgd_with_momentum_on_clipped_gradients():
     assert_close(run_ours("momentum", CLIP), run_numpy(direction), 1e-3)
 
 
-def test_nesterov_agc_clips_unit_by_unit_except_the_heads_kernel():
+@pytest.mark.parametrize("name", ["nesterov_agc", "nesterov_agc_l2"])
+def test_nesterov_agc_clips_unit_by_unit_except_the_heads_kernel(name):
     buffer = jax.tree.map(np.zeros_like, PARAMS)
-    ratio = 0.05
+    ratio, coupled = 0.05, name.endswith("_l2")
 
     def unit_norm(x):
         return np.sqrt((x**2).sum(0, keepdims=True)) if x.ndim == 2 else np.sqrt((x**2).sum())
@@ -147,23 +187,28 @@ def test_nesterov_agc_clips_unit_by_unit_except_the_heads_kernel():
     def direction(grads, params):
         nonlocal buffer
         grads = {a: {b: agc(a, b, g, params[a][b]) for b, g in leaves.items()} for a, leaves in grads.items()}
+        # Decay comes after clipping, which would clip it as well.
+        grads = with_decay(grads, params) if coupled else grads
         buffer = jax.tree.map(lambda b, g: 0.9 * b + g, buffer, grads)
         return jax.tree.map(lambda g, b: g + 0.9 * b, grads, buffer)
 
-    assert_close(run_ours("nesterov_agc", ratio), run_numpy(direction), 1e-5)
+    assert_close(run_ours(name, ratio), run_numpy(direction, 0 if coupled else WD), 1e-5)
 
 
-def test_rmsprop_divides_by_the_root_of_a_mean_square_that_starts_at_one():
+@pytest.mark.parametrize("name", ["rmsprop", "rmsprop_l2"])
+def test_rmsprop_divides_by_the_root_of_a_mean_square_that_starts_at_one(name):
     square, buffer = (jax.tree.map(lambda p, v=v: np.full_like(p, v), PARAMS) for v in (1.0, 0.0))
+    coupled = name.endswith("_l2")
 
-    def direction(grads, _):
+    def direction(grads, params):
         nonlocal square, buffer
-        grads = clipped(grads, CLIP)
+        # Decay is part of the loss, so that clipping sees it.
+        grads = clipped(with_decay(grads, params) if coupled else grads, CLIP)
         square = jax.tree.map(lambda s, g: 0.9 * s + 0.1 * g**2, square, grads)
         buffer = jax.tree.map(lambda b, g, s: 0.9 * b + g / np.sqrt(s + 1e-3), buffer, grads, square)
         return buffer
 
-    assert_close(run_ours("rmsprop", CLIP), run_numpy(direction), 1e-5)
+    assert_close(run_ours(name, CLIP), run_numpy(direction, 0 if coupled else WD), 1e-5)
 
 
 def test_weight_decay_touches_kernels_of_real_models_and_nothing_else():

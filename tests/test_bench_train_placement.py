@@ -11,6 +11,8 @@ import pytest
 from bench.points.variants import FAMILIES
 from bench.train.placement import SMALLEST, split_axis
 
+# The first model with micro-batches, SAM and a moving average.
+OPTIONS = "options"
 MODELS = [family.variants[0].name for family in FAMILIES.values()]
 
 
@@ -19,11 +21,11 @@ def found():
     command = [sys.executable, str(Path(__file__).with_name("multi_device.py")), *MODELS]
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "4"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return dict(zip(MODELS, map(json.loads, done.stdout.splitlines()), strict=True))
+    return dict(zip([*MODELS, OPTIONS], map(json.loads, done.stdout.splitlines()), strict=True))
 
 
 @pytest.mark.parametrize("how", ["copied", "split"])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [*MODELS, OPTIONS])
 def test_four_devices_train_what_one_trains(found, model, how):
     one, four = found[model], found[model][how]
     # Sums over devices round differently: a few units of the last place in each of two steps.

@@ -12,6 +12,7 @@ from bench import data
 from bench.data import check
 from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Transfer, Upstream, files, names
 from bench.points.datasets import PROPRIETARY_SETS
+from bench.points.progressive import PROGRESSIVE
 from bench.points.tasks import EXTRAS
 from bench.points.variants import FAMILIES
 from bench.records.schema import COLUMNS
@@ -177,6 +178,18 @@ def test_the_levels_are_these():
         for v in LEVELS.values()
     ]
     assert [tuple(row.values()) for row in table(section("Augmentation levels"))] == expected
+
+
+def test_the_progressive_schedules_are_these():
+    ways = {0: "i / 3 of the way", 1: "(i + 1) / 4 of the way"}
+    expected = [
+        (
+            *(p.name, str(p.stages), str(p.resolution or "half"), ways[p.offset], str(p.magnitude), str(p.mixup)),
+            "constant" if p.dropout is None else str(p.dropout),
+        )
+        for p in PROGRESSIVE.values()
+    ]
+    assert [tuple(row.values()) for row in table(section("Progressive schedules"))] == expected
 
 
 FIELDS = [

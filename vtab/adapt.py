@@ -1,4 +1,4 @@
-"""A transfer run: a checkpoint's weights with a fresh head, adapted to a task; SGD with momentum, cosine, no augmentation.
+"""A transfer run: a checkpoint's weights with a fresh head, adapted to a task.
 
 Adaptation resizes images plainly, as VTAB does; validation selects, the test split is read once at the end.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 import bench
 from bench import models, weights
-from bench.cost import forward_flops
+from bench.cost import image_flops
 from bench.data.order import Order
 from bench.points import Execution, Transfer
 from bench.records.record import Record
@@ -70,9 +70,11 @@ def run(
         made,
         made.start(params),
         data,
-        Order(len(data.train), config.batch_size, config.seed),
+        Order(len(data.train), config.batch_size, config.seed, multiplicity=config.multiplicity),
         Hyper.of_transfer(config),
         classes,
+        mixup=config.level.mixup,
+        cutmix=config.level.cutmix,
         checkpoints=Checkpoints(folder, attempt, checkpoint_seconds),
         watch=watch,
     )
@@ -84,6 +86,6 @@ def run(
         data=data.facts(),
         device=device(),
         code_version=bench.__version__,
-        cost=found.cost(config.batch_size, forward_flops(config.upstream.model, config.resolution, classes)),
+        cost=found.cost(config.batch_size, image_flops(config, config.steps)),
         why=found.why,
     )

@@ -18,12 +18,14 @@ from bench.errors import UserError
 from bench.points.datasets import UPSTREAM, UpstreamSet
 from bench.points.fields import from_mapping, one_of, type_fields, within
 from bench.points.levels import LEVELS, Level
+from bench.points.progressive import PROGRESSIVE, check
 from bench.points.tasks import TASKS, Task
 from bench.points.variants import FAMILIES, VARIANTS, Variant
 
 # Raised whenever the same config would train differently, so that old and new results are never mixed under one name.
-CONFIG_VERSION = 3
-OPTIMIZERS = ("adam", "nesterov_agc", "momentum", "rmsprop")
+CONFIG_VERSION = 4
+OPTIMIZERS = ("adam", "nesterov_agc", "momentum", "rmsprop", "nesterov_agc_l2", "rmsprop_l2")
+DECAYS = ("cosine", "linear", "constant", "exponential")
 LOSSES = ("sigmoid", "softmax")
 DTYPES = ("float32", "bfloat16")
 RANDAUGMENTS = ("reference", "fixed")
@@ -76,21 +78,30 @@ class Upstream(Config):
       epochs: passes over the (possibly reduced) training set.
       lr: peak learning rate.
       aug: a name of `LEVELS`.
-      wd: weight decay, decoupled and multiplied by the learning rate (the released file names' unit).
+      wd: weight decay, decoupled and multiplied by the learning rate (the released file names' unit); the optimisers named
+        `_l2` add it to the gradient instead.
       do, sd: dropout rate, stochastic depth rate of the last block.
       fraction: share of the training set; subsets are nested.
       seed: seeds initialisation, order, augmentation and masks.
       batch_size: images per step, over all devices.
       warmup_steps: steps of linear warm-up from 0.
       resolution: pixels.
-      optimizer: `adam`, `nesterov_agc`, `momentum` or `rmsprop`.
+      optimizer: one of `OPTIMIZERS`.
       loss: `sigmoid` or `softmax`.
-      clip: global norm to which gradients are clipped; for `nesterov_agc` the ratio of adaptive clipping.
+      clip: global norm to which gradients are clipped; for `nesterov_agc` and `nesterov_agc_l2` the ratio of adaptive
+        clipping.
       dtype: `float32` or `bfloat16`, in which the model computes, also when its checkpoint is transferred; parameters, norms'
         statistics, softmax and logits are float32 always.
       randaug: `reference`, RandAugment with the quirks of the code that the released runs used, or `fixed`, without its bugs.
       shards: parts of the batch within which Mixup mixes; the release had one a device, 1 mixes over the whole batch.
       multiplicity: how often an image stands in its batch, augmented anew each time; the number of steps stays.
+      smoothing: of labels, the share of a target that is spread over all classes.
+      ema: largest decay of the weights' moving average, which is then what is evaluated and kept; 0 for none. At step t it is
+        min(ema, (1 + t) / (10 + t)), as in the NFNet and EfficientNetV2 code.
+      accumulate: micro-batches that a step's batch is computed in, one after the other.
+      sam: radius of sharpness-aware minimisation, whose step costs two; 0 for none.
+      decay: of the learning rate after its warm-up, one of `DECAYS`.
+      progressive: a name of `PROGRESSIVE`; empty where nothing grows.
     """
 
     kind = "upstream"
@@ -115,12 +126,22 @@ class Upstream(Config):
     randaug: str = "reference"
     shards: int = 1
     multiplicity: int = 1
+    smoothing: float = 0.0
+    ema: float = 0.0
+    accumulate: int = 1
+    sam: float = 0.0
+    decay: str = "cosine"
+    progressive: str = ""
 
     def __post_init__(self) -> None:
         me = "Upstream"
-        type_fields(self, dict.fromkeys(("model", "dataset", "aug", "optimizer", "loss", "dtype", "randaug"), str))
-        type_fields(self, dict.fromkeys(("epochs", "lr", "wd", "do", "sd", "fraction", "clip"), float))
-        type_fields(self, dict.fromkeys(("seed", "batch_size", "warmup_steps", "resolution", "shards", "multiplicity"), int))
+        texts = ("model", "dataset", "aug", "optimizer", "loss", "dtype", "randaug", "decay", "progressive")
+        counts = ("seed", "batch_size", "warmup_steps", "resolution", "shards", "multiplicity", "accumulate")
+        type_fields(self, dict.fromkeys(texts, str))
+        type_fields(
+            self, dict.fromkeys(("epochs", "lr", "wd", "do", "sd", "fraction", "clip", "smoothing", "ema", "sam"), float)
+        )
+        type_fields(self, dict.fromkeys(counts, int))
         one_of(me, "model", self.model, VARIANTS)
         one_of(me, "dataset", self.dataset, UPSTREAM)
         one_of(me, "aug", self.aug, LEVELS)
@@ -131,6 +152,7 @@ class Upstream(Config):
         one_of(me, "loss", self.loss, LOSSES)
         one_of(me, "dtype", self.dtype, DTYPES)
         one_of(me, "randaug", self.randaug, RANDAUGMENTS)
+        one_of(me, "decay", self.decay, DECAYS)
         within(me, "epochs", self.epochs, 0, open_low=True)
         within(me, "lr", self.lr, 0, open_low=True)
         within(me, "clip", self.clip, 0, open_low=True)
@@ -144,10 +166,17 @@ class Upstream(Config):
         within(me, "resolution", self.resolution, 1, MAX_INT)
         within(me, "shards", self.shards, 1, self.batch_size)
         within(me, "multiplicity", self.multiplicity, 1, MAX_INT)
-        if self.batch_size % self.shards:
-            raise UserError(
-                f"Upstream: field 'shards' is {self.shards}, which does not divide the batch size {self.batch_size}"
-            )
+        within(me, "smoothing", self.smoothing, 0, 0.99)
+        within(me, "ema", self.ema, 0, 1)
+        within(me, "accumulate", self.accumulate, 1, self.batch_size)
+        within(me, "sam", self.sam, 0)
+        for field in ("shards", "accumulate"):
+            if self.batch_size % getattr(self, field):
+                raise UserError(
+                    f"Upstream: field {field!r} is {getattr(self, field)}, which does not divide the batch size"
+                    f" {self.batch_size}"
+                )
+        check(self)
         self._nameable()
 
     @staticmethod
@@ -160,7 +189,7 @@ class Upstream(Config):
             "resolution": data.resolution,
             "optimizer": usual,
             "loss": data.loss,
-            "clip": data.agc if (optimizer or usual) == "nesterov_agc" else 1.0,
+            "clip": data.agc if (optimizer or usual).startswith("nesterov_agc") else 1.0,
         }
 
     @classmethod
@@ -169,9 +198,10 @@ class Upstream(Config):
         return from_mapping(cls, values)
 
     def facts_used(self) -> dict[str, Any]:
-        """Returns the shape of the model, the strengths of the level and the facts of the upstream set."""
+        """Returns the shape of the model, the strengths of the level and the facts of the upstream set and of the schedule."""
         shape = {"family": self.variant.family, "spec": asdict(self.variant.spec)}
-        return {"variant": shape, "level": asdict(self.level), "data": asdict(self.data)}
+        grows = {"progressive": asdict(PROGRESSIVE[self.progressive])} if self.progressive else {}
+        return {"variant": shape, "level": asdict(self.level), "data": asdict(self.data), **grows}
 
     @property
     def variant(self) -> Variant:
@@ -216,7 +246,7 @@ UNSET = {"batch_size": 0, "warmup_steps": -1, "resolution": 0, "optimizer": "", 
 
 @dataclass(frozen=True)
 class Transfer(Config):
-    """A transfer (adaptation) run of an upstream checkpoint: SGD with momentum, softmax, cosine schedule.
+    """A transfer (adaptation) run of an upstream checkpoint, with a softmax; by default the paper's: SGD with momentum, cosine.
 
     Attributes:
       upstream: the run whose final weights are adapted.
@@ -228,7 +258,11 @@ class Transfer(Config):
       batch_size: images per step; 512 in the release.
       warmup_steps: steps of linear warm-up; the default follows the paper's Table 4 (500 steps: 100, 2,500: 200, longer: 500,
         shorter than 500: a fifth of the steps).
-      clip: global norm to which gradients are clipped.
+      clip: global norm to which gradients are clipped, or the ratio of adaptive clipping, see `Upstream`.
+      wd, do, sd: as of `Upstream`.
+      aug: a name of `LEVELS`, of which RandAugment and mixing apply: images are resized plainly all the same. RandAugment is
+        the upstream run's, `reference` or `fixed`.
+      sam, ema, smoothing, multiplicity, optimizer, decay: as of `Upstream`.
     """
 
     kind = "transfer"
@@ -242,14 +276,28 @@ class Transfer(Config):
     batch_size: int = 512
     warmup_steps: int = -1
     clip: float = 1.0
+    wd: float = 0.0
+    do: float = 0.0
+    sd: float = 0.0
+    aug: str = "none"
+    sam: float = 0.0
+    ema: float = 0.0
+    smoothing: float = 0.0
+    multiplicity: int = 1
+    optimizer: str = "momentum"
+    decay: str = "cosine"
 
     def __post_init__(self) -> None:
         me = "Transfer"
         if not isinstance(self.upstream, Upstream):
             raise UserError(f"Transfer: field 'upstream' must be an Upstream, not {type(self.upstream).__name__}")
-        type_fields(self, {"task": str, "lr": float, "clip": float})
-        type_fields(self, dict.fromkeys(("steps", "resolution", "seed", "batch_size", "warmup_steps"), int))
+        type_fields(self, dict.fromkeys(("task", "aug", "optimizer", "decay"), str))
+        type_fields(self, dict.fromkeys(("lr", "clip", "wd", "do", "sd", "sam", "ema", "smoothing"), float))
+        type_fields(self, dict.fromkeys(("steps", "resolution", "seed", "batch_size", "warmup_steps", "multiplicity"), int))
         one_of(me, "task", self.task, TASKS)
+        one_of(me, "aug", self.aug, LEVELS)
+        one_of(me, "optimizer", self.optimizer, OPTIMIZERS)
+        one_of(me, "decay", self.decay, DECAYS)
         within(me, "steps", self.steps, 1, MAX_INT)
         if self.warmup_steps == -1:
             object.__setattr__(self, "warmup_steps", self.recipe_warmup(self.steps))
@@ -259,6 +307,13 @@ class Transfer(Config):
         within(me, "batch_size", self.batch_size, 1, MAX_INT)
         within(me, "warmup_steps", self.warmup_steps, 0, MAX_INT)
         within(me, "clip", self.clip, 0, open_low=True)
+        within(me, "wd", self.wd, 0)
+        within(me, "do", self.do, 0, 0.99)
+        within(me, "sd", self.sd, 0, 0.99)
+        within(me, "sam", self.sam, 0)
+        within(me, "ema", self.ema, 0, 1)
+        within(me, "smoothing", self.smoothing, 0, 0.99)
+        within(me, "multiplicity", self.multiplicity, 1, MAX_INT)
         self._nameable()
 
     @staticmethod
@@ -277,8 +332,13 @@ class Transfer(Config):
         return from_mapping(cls, values)
 
     def facts_used(self) -> dict[str, Any]:
-        """Returns the upstream run's digest and the facts of the task."""
-        return {"upstream": self.upstream.digest, "task": asdict(self.facts)}
+        """Returns the upstream run's digest, the facts of the task and the strengths of the level."""
+        return {"upstream": self.upstream.digest, "task": asdict(self.facts), "level": asdict(self.level)}
+
+    @property
+    def level(self) -> Level:
+        """Returns the augmentation level's facts."""
+        return LEVELS[self.aug]
 
     @property
     def facts(self) -> Task:

@@ -3,8 +3,9 @@
 The paper's text and figures call two of the levels differently (its `light1` is the released `light0`, its `light2` the
 released `light1`, its `heavy*` the released `strong*`). Code and file names use the released names; figures print the paper's.
 Sources: "How to train your ViT?", section 3.3, and the released index.csv; NFNet: the paper's appendix A.1 and its code
-(experiment_nfnets.py); EfficientNetV2: the code's strengths of the last of four stages (there is no progressive schedule here);
-CoAtNet: its paper's table of hyper-parameters. All draw from the same sixteen operations.
+(experiment_nfnets.py); EfficientNetV2: the code's strengths of the last of four stages (`bench.points.progressive` has the
+others), and those of the paper's Table 6, which has no CutMix; CoAtNet: its paper's table of hyper-parameters. All draw from
+the same sixteen operations.
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ LEVELS: dict[str, Level] = {
         Level("effnetv2s", "EfficientNetV2-S", 2, 10, 0.0),
         Level("effnetv2m", "EfficientNetV2-M", 2, 15, 0.2, 0.2, per_image=True),
         Level("effnetv2l", "EfficientNetV2-L", 2, 20, 0.5, 0.5, per_image=True),
+        Level("effnetv2s_paper", "EfficientNetV2-S, paper", 2, 15, 0.0),
+        Level("effnetv2m_paper", "EfficientNetV2-M, paper", 2, 20, 0.2, per_image=True),
+        Level("effnetv2l_paper", "EfficientNetV2-L, paper", 2, 25, 0.5, per_image=True),
         Level("coatnet", "CoAtNet, ImageNet", 2, 15, 0.8),
         Level("coatnet_jft", "CoAtNet, JFT", 2, 5, 0.0),
     )

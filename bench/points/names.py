@@ -8,6 +8,7 @@ it is not the recipe's value, in a fixed order.
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -40,8 +41,21 @@ _UPSTREAM_EXTRAS = {
     "ra": ("randaug", str),
     "shards": ("shards", int),
     "mult": ("multiplicity", int),
+    "smooth": ("smoothing", float),
+    "ema": ("ema", float),
+    "acc": ("accumulate", int),
+    "sam": ("sam", float),
+    "decay": ("decay", str),
+    "prog": ("progressive", str),
 }
-_TRANSFER_EXTRAS = {k: v for k, v in _UPSTREAM_EXTRAS.items() if k in ("seed", "batch", "warmup", "clip")}
+_TRANSFER_EXTRAS = {
+    **{key: _UPSTREAM_EXTRAS[key] for key in ("seed", "batch", "warmup", "clip")},
+    "wd": ("wd", float),
+    "do": ("do", float),
+    "sd": ("sd", float),
+    "aug": ("aug", str),
+    **{key: _UPSTREAM_EXTRAS[key] for key in ("sam", "ema", "smooth", "mult", "opt", "decay")},
+}
 # The release prints steps // 1000, so 500 became 0k and 2,500 became 2k.
 _KILO = {500: 0, 2_500: 2}
 _STEPS = {kilo: steps for steps, kilo in _KILO.items()}
@@ -59,6 +73,10 @@ def _steps(steps: int) -> str:
     return f"{steps // 1000}k" if steps % 1000 == 0 and steps // 1000 not in _STEPS else str(steps)
 
 
+def _defaults(kind: type[Upstream] | type[Transfer]) -> dict[str, Any]:
+    return {field.name: field.default for field in fields(kind)}
+
+
 def _extras(config: Upstream | Transfer, known: dict[str, tuple[str, type]], recipe: dict[str, Any]) -> str:
     parts = []
     for key, (field, kind) in known.items():
@@ -70,8 +88,7 @@ def _extras(config: Upstream | Transfer, known: dict[str, tuple[str, type]], rec
 
 def format_upstream(config: Upstream) -> str:
     """Returns the name of an upstream run."""
-    usual = {"seed": 0, "dtype": "float32", "randaug": "reference", "shards": 1, "multiplicity": 1}
-    recipe = {**usual, **Upstream.recipe(config.model, config.dataset, config.optimizer)}
+    recipe = {**_defaults(Upstream), **Upstream.recipe(config.model, config.dataset, config.optimizer)}
     return (
         f"{config.variant.prefix}-{config.dataset_name}-{positional(config.epochs)}ep-lr_{_decimal(config.lr)}-aug_{config.aug}"
         f"-wd_{_decimal(config.wd)}-do_{_decimal(config.do)}-sd_{_decimal(config.sd)}"
@@ -81,7 +98,7 @@ def format_upstream(config: Upstream) -> str:
 
 def format_transfer(config: Transfer) -> str:
     """Returns the name of a transfer run."""
-    recipe = {"seed": 0, "batch_size": 512, "warmup_steps": Transfer.recipe_warmup(config.steps), "clip": 1.0}
+    recipe = {**_defaults(Transfer), "warmup_steps": Transfer.recipe_warmup(config.steps)}
     return (
         f"{config.upstream.name}--{config.task}-steps_{_steps(config.steps)}-lr_{_decimal(config.lr)}-res_{config.resolution}"
         f"{_extras(config, _TRANSFER_EXTRAS, recipe)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,8 +16,8 @@ from bench.data.split import Dataset
 from bench.records.record import Cost, Measurement
 from bench.train.checkpoints import Checkpoints
 from bench.train.evaluate import correct
-from bench.train.feed import feed, spans
 from bench.train.hyper import Hyper
+from bench.train.legs import Leg, dispatches
 from bench.train.program import Batches, Programs, State
 
 
@@ -91,6 +91,7 @@ def fit(
     evaluations: int = 1,
     checkpoints: Checkpoints | None = None,
     watch: Watch | None = None,
+    legs: Sequence[Leg] = (),
 ) -> Fitted:
     """Trains for `hyper.steps` steps and evaluates.
 
@@ -109,18 +110,19 @@ def fit(
       evaluations: how often the validation split is measured.
       checkpoints: where to resume from and to save to.
       watch: progress and stop.
+      legs: of a run that has several, in order; `mixup` and `cutmix` are theirs then, and `programs` evaluates.
 
     Raises:
       Preempted: `watch.stop` said so.
     """
     watch = watch or Watch()
-    total, chunk = int(hyper.steps), programs.static.chunk
+    total = int(hyper.steps)
     due = sorted({round(total * (i + 1) / evaluations) for i in range(evaluations)})
     found = _resumed(start, checkpoints)
-    ways = spans(int(found.state.step), total, chunk, due)
-    with contextlib.closing(feed(programs, data.train, order, mixup, cutmix, ways)) as batches:
-        for (first, end), seen in zip(ways, batches, strict=True):
-            _advance(programs, found, seen, end - first, classes, hyper)
+    legs = legs or (Leg(programs, lambda: data.train, hyper, mixup, cutmix, total),)
+    with contextlib.closing(dispatches(legs, int(found.state.step), order, due)) as ways:
+        for leg, first, end, seen in ways:
+            _advance(leg.programs, found, seen, end - first, classes, leg.hyper)
             if found.why:
                 return found
             if end in due:

@@ -7,7 +7,10 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import numpy as np
 
 from bench.points import Transfer, Upstream
+from bench.points.progressive import Stage, stages
 
+# Epochs of a stair of the decay `exponential` (EfficientNetV2, section 5.1).
+STAIR = 2.4
 # NumPy scalars outside a program, tracers inside.
 F32 = Annotated[Any, np.float32]
 I32 = Annotated[Any, np.int32]
@@ -19,12 +22,16 @@ class Hyper(NamedTuple):
 
     Attributes:
       lr: peak learning rate.
-      wd: weight decay, decoupled, multiplied by the learning rate.
+      wd: weight decay.
       clip: global gradient norm, or the ratio of adaptive gradient clipping.
       dropout, stochastic_depth: rates.
       layers, magnitude: RandAugment.
       warmup, steps: length of the warm-up and of the whole schedule, in steps.
       seed: of augmentation and masks.
+      stair: steps after which the learning rate falls in the decay `exponential`.
+      smoothing: of labels.
+      sam: radius of sharpness-aware minimisation, where the program does it.
+      ema: limit of the moving average's decay, where the program keeps one.
     """
 
     lr: F32
@@ -37,6 +44,10 @@ class Hyper(NamedTuple):
     warmup: I32
     steps: I32
     seed: U32
+    stair: F32
+    smoothing: F32
+    sam: F32
+    ema: F32
 
     @classmethod
     def cast(cls, **values: float) -> Hyper:
@@ -45,8 +56,29 @@ class Hyper(NamedTuple):
         return cls(**{name: dtype(values.get(name, 0)) for name, dtype in dtypes.items()})
 
     @classmethod
-    def of_upstream(cls, config: Upstream, steps: int) -> Hyper:
-        """Returns the hyper-parameters of an upstream run of `steps` steps."""
+    def of_upstream(cls, config: Upstream, steps: int, stage: Stage | None = None) -> Hyper:
+        """Returns the hyper-parameters of an upstream run of `steps` steps, in one of its stages where it has several."""
+        stage = stage or stages(config)[-1]
+        return cls.cast(
+            lr=config.lr,
+            wd=config.wd,
+            clip=config.clip,
+            dropout=stage.dropout,
+            stochastic_depth=config.sd,
+            layers=stage.layers,
+            magnitude=stage.magnitude,
+            warmup=config.warmup_steps,
+            steps=steps,
+            seed=config.seed,
+            stair=STAIR * steps / config.epochs,
+            smoothing=config.smoothing,
+            sam=config.sam,
+            ema=config.ema,
+        )
+
+    @classmethod
+    def of_transfer(cls, config: Transfer) -> Hyper:
+        """Returns the hyper-parameters of a transfer."""
         return cls.cast(
             lr=config.lr,
             wd=config.wd,
@@ -56,11 +88,10 @@ class Hyper(NamedTuple):
             layers=config.level.layers,
             magnitude=config.level.magnitude,
             warmup=config.warmup_steps,
-            steps=steps,
+            steps=config.steps,
             seed=config.seed,
+            stair=STAIR * config.facts.train / config.batch_size,
+            smoothing=config.smoothing,
+            sam=config.sam,
+            ema=config.ema,
         )
-
-    @classmethod
-    def of_transfer(cls, config: Transfer) -> Hyper:
-        """Returns the hyper-parameters of a transfer: no decay, no dropout, no RandAugment (the paper's section 3.5)."""
-        return cls.cast(lr=config.lr, clip=config.clip, warmup=config.warmup_steps, steps=config.steps, seed=config.seed)

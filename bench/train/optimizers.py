@@ -12,16 +12,38 @@ import optax
 Params = Any
 
 
-def learning_rate(step: jax.Array, peak: jax.Array, warmup: jax.Array, steps: jax.Array) -> jax.Array:
-    """Linear warm-up from 0, then cosine to 0.
+# What a stair of `exponential` leaves of the learning rate (EfficientNetV2, section 5.1).
+FALL = 0.97
+# From 1 to 0 over the share `done` of the way after the warm-up: AugReg's (big_vision), CoAtNet's (Table 10), none.
+SHAPES: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "cosine": lambda done: 0.5 * (1.0 + jnp.cos(jnp.pi * done)),
+    "linear": lambda done: 1.0 - done,
+    "constant": jnp.ones_like,
+}
 
-    `peak * 0.5 * (1 + cos(pi * clip((t - w) / (T - w), 0, 1))) * min(1, t / w)`, t from 0 (big_vision's schedule, which AugReg
-    used); w = 0 means no warm-up.
+
+def learning_rate(
+    decay: str, step: jax.Array, peak: jax.Array, warmup: jax.Array, steps: jax.Array, stair: jax.Array
+) -> jax.Array:
+    """Returns the learning rate of step t = 0, 1, ..., float32[]: linear warm-up from 0 to the peak, then a way down.
+
+    `peak * shape(clip((t - w) / (T - w), 0, 1)) * min(1, t / w)`; w = 0 means no warm-up. `exponential` is EfficientNetV2's: a
+    staircase from step 0 on, of which the warm-up knows nothing (google/automl, `efficientnetv2/utils.py`).
+
+    Args:
+      decay: a key of `SHAPES`, or `exponential`.
+      step: int32[], t.
+      peak: float32[].
+      warmup: int32[], w.
+      steps: int32[], T.
+      stair: float32[], steps after which `exponential` falls.
     """
     t, w, total = (x.astype(jnp.float32) for x in (step, warmup, steps))
-    done = jnp.clip((t - w) / jnp.maximum(total - w, 1.0), 0.0, 1.0)
     warm = jnp.where(w > 0, jnp.minimum(1.0, t / jnp.maximum(w, 1.0)), 1.0)
-    return peak * 0.5 * (1.0 + jnp.cos(jnp.pi * done)) * warm
+    if decay == "exponential":
+        return peak * jnp.where(t < w, warm, FALL ** jnp.floor(t / stair))
+    done = jnp.clip((t - w) / jnp.maximum(total - w, 1.0), 0.0, 1.0)
+    return peak * SHAPES[decay](done) * warm
 
 
 def _last(path: tuple[Any, ...]) -> str:
@@ -76,28 +98,47 @@ def _rmsprop(clip: jax.Array) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(clip), rms, optax.trace(decay=0.9))
 
 
-OPTIMIZERS: dict[str, Callable[[jax.Array], optax.GradientTransformation]] = {
+def _nesterov_agc_l2(clip: jax.Array, wd: jax.Array) -> optax.GradientTransformation:
+    # The released NFNet code (`optim.py`): clipping first, then decay, then momentum.
+    agc = optax.adaptive_grad_clip(clip, eps=1e-3)
+    nesterov = optax.trace(decay=0.9, nesterov=True)
+    return optax.chain(optax.masked(agc, all_but_head_kernel), _decayed(wd), nesterov)
+
+
+def _rmsprop_l2(clip: jax.Array, wd: jax.Array) -> optax.GradientTransformation:
+    # The released EfficientNetV2 code: decay is part of the loss, so that clipping and the mean square see it.
+    return optax.chain(_decayed(wd), _rmsprop(clip))
+
+
+def _decayed(wd: jax.Array) -> optax.GradientTransformation:
+    return optax.add_decayed_weights(wd, mask=kernels)
+
+
+Rule = Callable[[jax.Array], optax.GradientTransformation]
+CoupledRule = Callable[[jax.Array, jax.Array], optax.GradientTransformation]
+
+OPTIMIZERS: dict[str, Rule] = {
     "adam": _adam,
     "momentum": _momentum,
     "nesterov_agc": _nesterov_agc,
     "rmsprop": _rmsprop,
 }
+# These add decay to the gradient by themselves.
+COUPLED: dict[str, CoupledRule] = {"nesterov_agc_l2": _nesterov_agc_l2, "rmsprop_l2": _rmsprop_l2}
 
 
 def build(name: str, lr: jax.Array, wd: jax.Array, clip: jax.Array) -> optax.GradientTransformation:
-    """Returns the whole update rule `p -= lr * (direction + wd * p)`, weight decay on kernels alone.
+    """Returns the whole update rule, weight decay on kernels alone.
 
-    With `lr` following the schedule this is the release's decay: 0.1 and 0.03 in its file names, multiplied by the current
-    learning rate (the paper's section 3.3 and appendix A).
+    `p -= lr * (direction(g) + wd * p)`, which with `lr` following the schedule is the release's decay: 0.1 and 0.03 in its file
+    names, multiplied by the current learning rate (the paper's section 3.3 and appendix A); or, coupled,
+    `p -= lr * direction(g + wd * p)`.
 
     Args:
-      name: a key of `OPTIMIZERS`.
+      name: a key of `OPTIMIZERS` or of `COUPLED`.
       lr: current learning rate, float32 scalar, may be traced.
       wd: weight decay, float32 scalar, may be traced.
       clip: norm or ratio to which gradients are clipped, float32 scalar, may be traced.
     """
-    return optax.chain(
-        OPTIMIZERS[name](clip),
-        optax.add_decayed_weights(wd, mask=kernels),
-        optax.scale(-lr),
-    )
+    rule = (COUPLED[name](clip, wd),) if name in COUPLED else (OPTIMIZERS[name](clip), _decayed(wd))
+    return optax.chain(*rule, optax.scale(-lr))

@@ -20,7 +20,7 @@ from bench import models
 from bench.augment import batch as augment
 from bench.augment import mixing
 from bench.models import Noise
-from bench.train import losses, optimizers
+from bench.train import gradients, losses, optimizers
 from bench.train.hyper import Hyper
 from bench.train.placement import Placement
 from bench.train.static import Static
@@ -31,17 +31,21 @@ NO_ANSWER = -2
 
 
 class State(NamedTuple):
-    """What training carries from step to step: steps done int32[], parameters, running statistics, optimiser state."""
+    """What training carries from step to step: steps done int32[], parameters, running statistics, optimiser state.
+
+    `average` is the moving average of parameters and statistics as one tree, empty where none is kept.
+    """
 
     step: jax.Array
     params: Tree
     stats: Tree
     opt: Any
+    average: Tree = ()
 
     @property
     def weights(self) -> Tree:
-        """Returns parameters and statistics as one tree."""
-        return models.merge(self.params, self.stats)
+        """Returns what is evaluated and kept, parameters and statistics as one tree: the average where there is one."""
+        return self.average or models.merge(self.params, self.stats)
 
 
 class Batches(NamedTuple):
@@ -89,7 +93,7 @@ class Programs:
         self.static = static
         dtype = jnp.dtype(static.dtype)
         self.model = models.build(static.model, static.classes, static.head_bias, dtype, static.execution)
-        batches = (static.batch_size, static.eval_batch)
+        batches = (static.batch_size // static.accumulate, static.eval_batch)
         self.placement = Placement(devices or jax.devices(), batches, static.execution.fsdp)
         self._augmentation = augment.Augmentation.at(
             static.resolution, flip=static.crop, crop=static.crop, fixed=static.fixed, mix_first=static.mix_first
@@ -115,7 +119,9 @@ class Programs:
         one = jnp.float32(1)
         optimizer = optimizers.build(self.static.optimizer, one, one, one)
         params, stats = models.split(weights)
-        return State(jnp.int32(0), params, stats, optimizer.init(params))
+        # A copy: the step gives up its state, in which no array may stand twice.
+        average = jax.tree.map(jnp.copy, weights) if self.static.ema else ()
+        return State(jnp.int32(0), params, stats, optimizer.init(params), average)
 
     def start(self, weights: Tree) -> State:
         """Returns the state before the first step, with the given weights, where the programs expect it."""
@@ -136,11 +142,13 @@ class Programs:
         return losses.LOSSES[self.static.loss](losses.mask_logits(logits, classes), targets), stats
 
     def _step(self, state: State, data: Batches, classes: jax.Array, hyper: Hyper) -> tuple[State, jax.Array]:
+        static = self.static
         key = jax.random.key(hyper.seed)
         masks, augmentation = jax.random.split(key)
+        labels = jax.nn.one_hot(data.labels, static.classes, dtype=jnp.float32)
         images, targets = augment.augment_and_mix(
             data.images,
-            jax.nn.one_hot(data.labels, self.static.classes, dtype=jnp.float32),
+            losses.smoothed(labels, hyper.smoothing, classes, static.loss),
             augmentation,
             data.passes,
             data.examples,
@@ -148,17 +156,27 @@ class Programs:
             hyper.magnitude,
             data.mixing,
             self._augmentation,
-            self.static.shards,
+            static.shards,
         )
         noise = Noise(jax.random.key_data(jax.random.fold_in(masks, state.step)), hyper.dropout, hyper.stochastic_depth)
-        (loss, stats), grads = jax.value_and_grad(self._loss, has_aux=True)(
-            state.params, state.stats, images, targets, classes, noise
-        )
-        lr = optimizers.learning_rate(state.step, hyper.lr, hyper.warmup, hyper.steps)
-        optimizer = optimizers.build(self.static.optimizer, lr, hyper.wd, hyper.clip)
+
+        def loss(params: Tree, stats: Tree, images: jax.Array, targets: jax.Array, noise: Noise) -> tuple[jax.Array, Tree]:
+            return self._loss(params, stats, images, targets, classes, noise)
+
+        def gradient(params: Tree) -> tuple[jax.Array, Tree, Tree]:
+            return gradients.gradient(loss, params, state.stats, images, targets, noise, static.accumulate)
+
+        value, stats, grads = gradient(state.params)
+        if static.sam:
+            *_, grads = gradient(gradients.uphill(state.params, grads, hyper.sam))
+        lr = optimizers.learning_rate(static.decay, state.step, hyper.lr, hyper.warmup, hyper.steps, hyper.stair)
+        optimizer = optimizers.build(static.optimizer, lr, hyper.wd, hyper.clip)
         updates, opt = optimizer.update(grads, state.opt, state.params)
         params = jax.tree.map(jnp.add, state.params, updates)
-        return State(state.step + 1, params, stats, opt), loss
+        average = state.average
+        if static.ema:
+            average = gradients.averaged(average, models.merge(params, stats), state.step, hyper.ema)
+        return State(state.step + 1, params, stats, opt, average), value
 
     def _chunk(
         self, state: State, data: Batches, count: jax.Array, classes: jax.Array, hyper: Hyper

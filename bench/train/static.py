@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.points import Config, Execution, Transfer, Upstream
 
@@ -23,6 +23,10 @@ class Static:
       resolution: pixels.
       batch_size: images per training step.
       optimizer, loss: names.
+      decay: of the learning rate, a name.
+      accumulate: micro-batches a step.
+      sam: whether a step's gradient is taken uphill.
+      ema: whether a moving average of the weights is kept.
       crop: whether the step Inception-crops and flips its images; it does not where that happens while they are read.
       fixed: whether RandAugment does without the reference's bugs.
       mix_first: whether RandAugment comes after Mixup and CutMix.
@@ -41,6 +45,10 @@ class Static:
     batch_size: int
     optimizer: str
     loss: str
+    decay: str = "cosine"
+    accumulate: int = 1
+    sam: bool = False
+    ema: bool = False
     crop: bool = False
     fixed: bool = False
     mix_first: bool = False
@@ -57,44 +65,49 @@ class Static:
         return self.batch_size if self.per_image else None
 
     @classmethod
-    def of(cls, config: Config, execution: Execution = Execution()) -> Static:
+    def of(cls, config: Config, execution: Execution = Execution(), resolution: int = 0) -> Static:
         """Returns what shapes the programs of a run.
 
-        A transfer trains a padded head with SGD and softmax on plainly resized images (the paper's section 3.5, VTAB's
-        preprocessing).
+        A transfer trains a padded head with softmax on plainly resized images (the paper's section 3.5, VTAB's preprocessing).
+
+        Args:
+          config: of the run.
+          execution: how its programs are compiled and placed.
+          resolution: pixels of a stage that has not the config's own.
         """
-        if isinstance(config, Transfer):
-            return cls(
-                model=config.upstream.model,
-                classes=-(-config.facts.classes // HEAD_MULTIPLE) * HEAD_MULTIPLE,
-                head_bias=0.0,
-                resolution=config.resolution,
-                batch_size=config.batch_size,
-                optimizer="momentum",
-                loss="softmax",
-                chunk=_chunk(config),
-                dtype=config.upstream.dtype,
-                execution=execution,
-            )
-        assert isinstance(config, Upstream)
-        return cls(
-            model=config.model,
-            classes=config.data.classes,
-            head_bias=config.data.head_bias,
-            resolution=config.resolution,
+        assert isinstance(config, Upstream | Transfer)
+        pixels = resolution or config.resolution
+        upstream = config if isinstance(config, Upstream) else config.upstream
+        shared = cls(
+            model=upstream.model,
+            classes=0,
+            head_bias=0.0,
+            resolution=pixels,
             batch_size=config.batch_size,
             optimizer=config.optimizer,
-            loss=config.loss,
-            crop=config.data.cropped_on_device(config.resolution),
-            fixed=config.randaug == "fixed",
+            loss="softmax",
+            decay=config.decay,
+            sam=config.sam > 0,
+            ema=config.ema > 0,
+            fixed=upstream.randaug == "fixed",
             mix_first=config.level.mix_first,
             per_image=config.level.per_image,
-            shards=config.shards,
-            chunk=_chunk(config),
-            dtype=config.dtype,
+            chunk=_chunk(config.batch_size, pixels),
+            dtype=upstream.dtype,
             execution=execution,
+        )
+        if isinstance(config, Transfer):
+            return replace(shared, classes=-(-config.facts.classes // HEAD_MULTIPLE) * HEAD_MULTIPLE)
+        return replace(
+            shared,
+            classes=config.data.classes,
+            head_bias=config.data.head_bias,
+            loss=config.loss,
+            accumulate=config.accumulate,
+            crop=config.data.cropped_on_device(pixels),
+            shards=config.shards,
         )
 
 
-def _chunk(config: Upstream | Transfer) -> int:
-    return max(1, min(CHUNK, CHUNK_BYTES // (config.batch_size * config.resolution**2 * 3)))
+def _chunk(batch_size: int, resolution: int) -> int:
+    return max(1, min(CHUNK, CHUNK_BYTES // (batch_size * resolution**2 * 3)))

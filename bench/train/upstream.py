@@ -9,7 +9,7 @@ import numpy as np
 
 import bench
 from bench import models, weights
-from bench.cost import forward_flops
+from bench.cost import image_flops
 from bench.data import load_upstream
 from bench.data.order import Order
 from bench.points import Execution, Upstream
@@ -17,6 +17,7 @@ from bench.records.record import Record
 from bench.train.checkpoints import Checkpoints
 from bench.train.fit import Watch, fit
 from bench.train.hyper import Hyper
+from bench.train.legs import of_upstream
 from bench.train.program import programs
 from bench.train.static import Static
 
@@ -53,7 +54,7 @@ def run(
     """
     data = load_upstream(config.dataset, config.resolution)
     order = Order(len(data.train), config.batch_size, config.seed, config.fraction, config.multiplicity)
-    hyper = Hyper.of_upstream(config, config.steps(order.size))
+    steps = config.steps(order.size)
     checkpoints = Checkpoints(folder, attempt, checkpoint_seconds)
     made = programs(Static.of(config, execution))
     classes = config.data.classes
@@ -62,13 +63,12 @@ def run(
         made.start(made.init(np.uint32(config.seed))),
         data,
         order,
-        hyper,
+        Hyper.of_upstream(config, steps),
         classes,
-        mixup=config.level.mixup,
-        cutmix=config.level.cutmix,
         evaluations=EVALUATIONS,
         checkpoints=checkpoints,
         watch=watch,
+        legs=of_upstream(config, steps, execution),
     )
     weights.save(attempt / WEIGHTS, found.state.weights)
     return Record(
@@ -79,6 +79,6 @@ def run(
         data={**data.facts(), "train": order.size},
         device=device(),
         code_version=bench.__version__,
-        cost=found.cost(config.batch_size, forward_flops(config.model, config.resolution, classes)),
+        cost=found.cost(config.batch_size, image_flops(config, steps, int(found.state.step))),
         why=found.why,
     )

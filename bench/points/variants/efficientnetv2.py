@@ -236,4 +236,5 @@ EFFICIENTNETV2 = Family(
         _variant("L", EfficientNetV2Spec.scaled(_L)),
         _variant("XL", EfficientNetV2Spec.scaled(_XL)),
     ),
+    any_resolution=True,
 )

@@ -96,4 +96,5 @@ NFNET = Family(
     # The first stage of a "+" variant has 192 inner channels, one and a half groups. The sizes that the paper states for F4+
     # (Table 5) are those of one group of 192; the released code cuts them to 128.
     modifiers={"released": {"floored": True}},
+    any_resolution=True,
 )

@@ -60,4 +60,5 @@ RESNET = Family(
         _resnet("ResNet-mu", ResNetSpec((1, 1), root=16), "small enough for one core"),
         _resnet("ResNet-50", ResNetSpec((3, 4, 6, 3)), "Deep residual learning, Table 1; stride in the 3x3 (v1.5)"),
     ),
+    any_resolution=True,
 )

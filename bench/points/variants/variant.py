@@ -46,12 +46,14 @@ class Family:
       optimizer: the recipe's.
       variants: by size.
       modifiers: fields of the spec that `NAME:modifier` changes; the order here is their order in a name.
+      any_resolution: whether the weights are the same for images of any resolution.
     """
 
     name: str
     optimizer: str
     variants: tuple[Variant, ...]
     modifiers: Modifiers = field(default_factory=dict)
+    any_resolution: bool = False
 
     def modified(self, variant: Variant, chosen: tuple[str, ...]) -> Variant | None:
         """Returns `variant` under the modifiers `chosen`.
