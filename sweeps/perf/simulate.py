@@ -77,9 +77,6 @@ def sweep_of(points: int) -> Sweep:
     """Returns a sweep of about so many points: four models, seeds without end."""
     models, levels = ["R+Ti/16", "S/32", "Ti/16", "S/16"], ["none", "light1", "medium1", "strong1", "strong2"]
     axes: dict[str, list[Any]] = {"model": models, "aug": levels}
-        "model": ["R+Ti/16", "S/32", "Ti/16", "S/16"],
-        "aug": ["none", "light1", "medium1", "strong1", "strong2"],
-    }
     grid = {**axes, "do=sd": [0.0, 0.1], "wd": [0.03, 0.1], "seed": list(range(max(1, points // 80)))}
     return Sweep("simulated", "", Grid(grid, {"dataset": "i1k", "epochs": 300.0, "lr": 0.001}))
 
