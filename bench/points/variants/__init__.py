@@ -10,11 +10,11 @@ from bench.points.variants.efficientnetv2 import EFFICIENTNETV2
 from bench.points.variants.hybrid import HYBRID
 from bench.points.variants.nfnet import NFNET
 from bench.points.variants.resnet import RESNET
-from bench.points.variants.variant import Catalogue, Family, Spec, Variant
+from bench.points.variants.variant import Catalogue, Family, Product, Spec, Variant
 from bench.points.variants.vit import VIT
 
 FAMILIES: dict[str, Family] = {f.name: f for f in (VIT, HYBRID, RESNET, NFNET, EFFICIENTNETV2, COATNET)}
 VARIANTS = Catalogue(FAMILIES, "name", ":")
 BY_PREFIX = Catalogue(FAMILIES, "prefix", "_")
 
-__all__ = ["BY_PREFIX", "FAMILIES", "VARIANTS", "Catalogue", "Family", "Spec", "Variant"]
+__all__ = ["BY_PREFIX", "FAMILIES", "VARIANTS", "Catalogue", "Family", "Product", "Spec", "Variant"]

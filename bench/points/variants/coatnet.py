@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.points.variants.variant import Family, Variant
+from bench.points.variants.variant import Family, Product, Spec, Variant, attention, convolution, projection
 
 
 @dataclass(frozen=True)
-class CoAtNetSpec:
+class CoAtNetSpec(Spec):
     """CoAtNet.
 
     Attributes:
@@ -40,27 +41,40 @@ class CoAtNetSpec:
         widths = (*self.widths[:-1], self.claimed_width or self.widths[-1])
         return tuple(zip(self.layout, widths, self.depths, self.strides, strict=True))
 
-    def macs(self, resolution: int, classes: int) -> int:
-        """Returns multiply-adds of convolutions, squeeze-and-excite, projections, attention and classifier."""
+    def products(self, resolution: int, classes: int) -> Iterator[Product]:
+        """Yields convolutions, squeeze-and-excite, projections, attention and classifier."""
         first, channels = self.stem
         side = math.ceil(resolution / 2)
-        macs = side**2 * 9 * (3 * first + first * channels)
+        yield convolution(resolution, side, 3, 3, first)
+        yield convolution(side, side, 3, first, channels)
         for kind, width, depth, stride in self.stages:
             for block in range(depth):
                 step = 1 if block else stride
-                before, side = side**2, math.ceil(side / step)
-                pixels = side**2
+                before, side = side, math.ceil(side / step)
                 if step > 1 or channels != width:
-                    macs += pixels * channels * width
-                if kind == "C":
-                    inner = width * self.expansion
-                    macs += (before if self.stride_depthwise else pixels) * channels * inner
-                    macs += pixels * 9 * inner + 2 * inner * int(width * self.se_ratio) + pixels * inner * width
-                else:
-                    macs += pixels * (3 * channels + width) * width + 2 * pixels**2 * width
-                    macs += 2 * pixels * width**2 * self.expansion
+                    yield convolution(side, side, 1, channels, width)
+                branch = self._mbconv if kind == "C" else self._transformer
+                yield from branch(before, side, channels, width)
                 channels = width
-        return macs + channels**2 + channels * classes
+        yield projection(1, channels, channels)
+        yield projection(1, channels, classes)
+
+    def _mbconv(self, before: int, side: int, channels: int, width: int) -> Iterator[Product]:
+        inner, hidden = width * self.expansion, int(width * self.se_ratio)
+        expanded = before if self.stride_depthwise else side
+        yield convolution(before, expanded, 1, channels, inner)
+        yield convolution(expanded, side, 3, inner, inner, inner)
+        yield projection(1, inner, hidden)
+        yield projection(1, hidden, inner)
+        yield convolution(side, side, 1, inner, width)
+
+    def _transformer(self, _: int, side: int, channels: int, width: int) -> Iterator[Product]:
+        tokens = side**2
+        yield projection(tokens, channels, 3 * width)
+        yield from attention(tokens, tokens, width, width // self.head_size)
+        yield projection(tokens, width, width)
+        yield projection(tokens, width, width * self.expansion)
+        yield projection(tokens, width * self.expansion, width)
 
 
 def _coatnet(

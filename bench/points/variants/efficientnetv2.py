@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bench.errors import UserError
-from bench.points.variants.variant import Family, Variant
+from bench.points.variants.variant import Family, Product, Spec, Variant, convolution, projection
 
 # `round_filters`: channels are multiples of 8, and never fewer.
 _DIVISOR = 8
@@ -98,7 +98,7 @@ def round_filters(filters: int, width: float) -> int:
 
 
 @dataclass(frozen=True)
-class EfficientNetV2Spec:
+class EfficientNetV2Spec(Spec):
     """EfficientNetV2.
 
     Attributes:
@@ -148,22 +148,27 @@ class EfficientNetV2Spec:
         for stage in self.stages:
             yield from stage.blocks()
 
-    def macs(self, resolution: int, classes: int) -> int:
-        """Returns multiply-adds of convolutions, squeeze-and-excite and classifier."""
-        side = math.ceil(resolution / 2)
-        macs, channels = side**2 * 9 * 3 * self.stem, self.stem
+    def products(self, resolution: int, classes: int) -> Iterator[Product]:
+        """Yields convolutions, squeeze-and-excite and classifier."""
+        side, channels = math.ceil(resolution / 2), self.stem
+        yield convolution(resolution, side, 3, 3, channels)
         for block in self.blocks():
             before, side, channels = side, math.ceil(side / block.stride), block.outputs
-            window = block.kernel**2
             if block.fused and block.expansion == 1:
-                macs += side**2 * window * block.inputs * channels
+                yield convolution(before, side, block.kernel, block.inputs, channels)
             elif block.fused:
-                macs += side**2 * block.middle * (window * block.inputs + channels)
+                yield convolution(before, side, block.kernel, block.inputs, block.middle)
             else:
-                expand = before**2 * block.inputs * block.middle if block.expansion > 1 else 0
-                macs += expand + side**2 * block.middle * (window + channels)
-            macs += 2 * block.middle * block.hidden
-        return macs + side**2 * channels * self.features + self.features * classes
+                if block.expansion > 1:
+                    yield convolution(before, before, 1, block.inputs, block.middle)
+                yield convolution(before, side, block.kernel, block.middle, block.middle, block.middle)
+            if block.hidden:
+                yield projection(1, block.middle, block.hidden)
+                yield projection(1, block.hidden, block.middle)
+            if not block.fused or block.expansion > 1:
+                yield convolution(side, side, 1, block.middle, channels)
+        yield convolution(side, side, 1, channels, self.features)
+        yield projection(1, self.features, classes)
 
 
 _BASE = (

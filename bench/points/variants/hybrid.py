@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.points.variants.resnet import trunk_macs
-from bench.points.variants.variant import Family, Variant
+from bench.points.variants.resnet import trunk
+from bench.points.variants.variant import Family, Product, Variant
 from bench.points.variants.vit import MODIFIERS, ViTSpec
 
 
 @dataclass(frozen=True)
 class HybridSpec(ViTSpec):
-    """Vision Transformer on a residual network; `patch` counts the network's pixels, `units` and `root` as in `trunk_macs`."""
+    """Vision Transformer on a residual network; `patch` counts the network's pixels, `units` and `root` as in `trunk`."""
 
     units: tuple[int, ...] = ()
     root: int = 64
 
-    def macs(self, resolution: int, classes: int) -> int:
-        """Returns multiply-adds of convolutions and of the transformer."""
-        macs, side, channels = trunk_macs(self.units, self.root, resolution)
-        return macs + self.macs_after(side, channels, classes)
+    def products(self, resolution: int, classes: int) -> Iterator[Product]:
+        """Yields convolutions and the transformer."""
+        convolutions, side, channels = trunk(self.units, self.root, resolution)
+        yield from convolutions
+        yield from self.products_after(side, channels, classes)
 
 
 def _hybrid(name: str, source: str, spec: HybridSpec) -> Variant:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bench.points.variants.variant import Family, Variant
+from bench.points.variants.variant import Family, Product, Spec, Variant, convolution, projection
 
 
 @dataclass(frozen=True)
-class NFNetSpec:
+class NFNetSpec(Spec):
     """Normaliser-free ResNet.
 
     Attributes:
@@ -47,23 +48,28 @@ class NFNetSpec:
         """Returns the number of groups of the 3x3 convolutions on `mid` inner channels."""
         return mid // self.group_width
 
-    def macs(self, resolution: int, classes: int) -> int:
-        """Returns multiply-adds of convolutions, squeeze-and-excite and classifier."""
-        macs, side, channels = 0, resolution, 3
+    def products(self, resolution: int, classes: int) -> Iterator[Product]:
+        """Yields convolutions, squeeze-and-excite and classifier."""
+        side, channels = resolution, 3
         for out, kernel, stride in self.stem:
-            side = math.ceil(side / stride)
-            macs += side**2 * kernel**2 * channels * out
+            before, side = side, math.ceil(side / stride)
+            yield convolution(before, side, kernel, channels, out)
             channels = out
         for width, mid, depth, stride in zip(self.widths, self.inner, self.depths, self.strides, strict=True):
-            per_group = mid // self.groups(mid)
+            groups, hidden = self.groups(mid), int(width * self.se_ratio)
             for block in range(depth):
                 before, side = side, math.ceil(side / (stride if block == 0 else 1))
                 if side != before or channels != width:
-                    macs += side**2 * channels * width
-                macs += before**2 * channels * mid + 2 * side**2 * 9 * mid * per_group + side**2 * mid * width
-                macs += 2 * width * int(width * self.se_ratio)
+                    yield convolution(side, side, 1, channels, width)
+                yield convolution(before, before, 1, channels, mid)
+                yield convolution(before, side, 3, mid, mid, groups)
+                yield convolution(side, side, 3, mid, mid, groups)
+                yield convolution(side, side, 1, mid, width)
+                yield projection(1, width, hidden)
+                yield projection(1, hidden, width)
                 channels = width
-        return macs + side**2 * channels * 2 * channels + 2 * channels * classes
+        yield convolution(side, side, 1, channels, 2 * channels)
+        yield projection(1, 2 * channels, classes)
 
 
 _WIDTHS = (256, 512, 1536, 1536)

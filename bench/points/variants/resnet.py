@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.points.variants.variant import Family, Variant
+from bench.points.variants.variant import Family, Product, Spec, Variant, convolution, projection
 
 EXPANSION = 4
 """Output channels of a bottleneck as a multiple of its inner ones."""
@@ -13,8 +14,8 @@ _ROOT_KERNEL = 7
 _IMAGE_CHANNELS = 3
 
 
-def trunk_macs(units: tuple[int, ...], root: int, resolution: int) -> tuple[int, int, int]:
-    """Returns (multiply-adds, side in pixels, channels) of the root and of all stages on a square image.
+def trunk(units: tuple[int, ...], root: int, resolution: int) -> tuple[list[Product], int, int]:
+    """Returns (convolutions, side in pixels, channels) of the root and of all stages on a square image.
 
     Args:
       units: bottlenecks of each stage; the first of a stage halves the side, except in the first stage.
@@ -22,7 +23,7 @@ def trunk_macs(units: tuple[int, ...], root: int, resolution: int) -> tuple[int,
       resolution: pixels.
     """
     side, channels = math.ceil(resolution / 2), root
-    macs = side**2 * _ROOT_KERNEL**2 * _IMAGE_CHANNELS * root
+    found = [convolution(resolution, side, _ROOT_KERNEL, _IMAGE_CHANNELS, root)]
     side = math.ceil(side / 2)
     for stage, count in enumerate(units):
         inner = root * 2**stage
@@ -30,23 +31,26 @@ def trunk_macs(units: tuple[int, ...], root: int, resolution: int) -> tuple[int,
             before = side
             if unit == 0:
                 side = side if stage == 0 else math.ceil(side / 2)
-                macs += side**2 * channels * inner * EXPANSION
-            macs += before**2 * channels * inner + side**2 * inner * (9 * inner + EXPANSION * inner)
+                found.append(convolution(before, side, 1, channels, inner * EXPANSION))
+            found.append(convolution(before, before, 1, channels, inner))
+            found.append(convolution(before, side, 3, inner, inner))
+            found.append(convolution(side, side, 1, inner, inner * EXPANSION))
             channels = inner * EXPANSION
-    return macs, side, channels
+    return found, side, channels
 
 
 @dataclass(frozen=True)
-class ResNetSpec:
-    """Residual network of bottlenecks; `units` and `root` as in `trunk_macs`."""
+class ResNetSpec(Spec):
+    """Residual network of bottlenecks; `units` and `root` as in `trunk`."""
 
     units: tuple[int, ...]
     root: int = 64
 
-    def macs(self, resolution: int, classes: int) -> int:
-        """Returns multiply-adds of convolutions and classifier."""
-        macs, _, channels = trunk_macs(self.units, self.root, resolution)
-        return macs + channels * classes
+    def products(self, resolution: int, classes: int) -> Iterator[Product]:
+        """Yields convolutions and classifier."""
+        convolutions, _, channels = trunk(self.units, self.root, resolution)
+        yield from convolutions
+        yield projection(1, channels, classes)
 
 
 def _resnet(name: str, spec: ResNetSpec, source: str) -> Variant:

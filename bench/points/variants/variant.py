@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import UserDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 Modifiers = Mapping[str, Mapping[str, Any]]
 
 
-class Spec(Protocol):
+class Product(NamedTuple):
+    """One convolution, projection or attention product of one image's forward pass.
+
+    Attributes:
+      macs: multiply-adds.
+      inputs, outputs: numbers that it reads and writes, weights excluded.
+      weights: numbers of its kernel, 0 where both factors depend on the image.
+    """
+
+    macs: int
+    inputs: int
+    outputs: int
+    weights: int
+
+
+def convolution(before: int, after: int, kernel: int, channels: int, out: int, groups: int = 1) -> Product:
+    """Returns a square convolution from `before` to `after` pixels a side; `channels` and `out` count all groups."""
+    weights = kernel**2 * channels * out // groups
+    return Product(after**2 * weights, before**2 * channels, after**2 * out, weights)
+
+
+def projection(tokens: int, channels: int, out: int) -> Product:
+    """Returns a linear layer on every token."""
+    return Product(tokens * channels * out, tokens * channels, tokens * out, channels * out)
+
+
+def attention(queries: int, keys: int, width: int, heads: int) -> tuple[Product, Product]:
+    """Returns both products of multi-head attention: queries by keys, and their scores by values."""
+    macs, scores = queries * keys * width, heads * queries * keys
+    return (
+        Product(macs, (queries + keys) * width, scores, 0),
+        Product(macs, scores + keys * width, queries * width, 0),
+    )
+
+
+class Spec(ABC):
     """The static shape of an architecture; a frozen dataclass of each family."""
+
+    @abstractmethod
+    def products(self, resolution: int, classes: int) -> Iterator[Product]:
+        """Yields every product of one image's forward pass at `resolution` pixels: all but element-wise work."""
 
     def macs(self, resolution: int, classes: int) -> int:
         """Returns multiply-adds of one image's forward pass at `resolution` pixels (what the papers call FLOPs)."""
-        ...
+        return sum(product.macs for product in self.products(resolution, classes))
 
 
 @dataclass(frozen=True)

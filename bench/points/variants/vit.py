@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.points.variants.variant import Family, Modifiers, Variant
+from bench.points.variants.variant import Family, Modifiers, Product, Spec, Variant, attention, convolution, projection
 
 
 @dataclass(frozen=True)
-class ViTSpec:
+class ViTSpec(Spec):
     """Vision Transformer.
 
     Attributes:
@@ -30,21 +31,33 @@ class ViTSpec:
     position: str = "learn"
     pre_logits: bool = False
 
-    def macs(self, resolution: int, classes: int) -> int:
-        """Returns multiply-adds of patches, projections, attention, pooling and classifier."""
-        return self.macs_after(resolution, 3, classes)
+    def products(self, resolution: int, classes: int) -> Iterator[Product]:
+        """Yields patches, projections, attention, pooling and classifier."""
+        return self.products_after(resolution, 3, classes)
 
-    def macs_after(self, side: int, channels: int, classes: int) -> int:
-        """Returns multiply-adds on a square input of `side` pixels, whatever has made it."""
-        patches = (side // self.patch) ** 2
-        tokens = patches + (self.pool == "tok")
-        mlp = 2 * self.width * self.mlp
-        block = tokens * (4 * self.width**2 + 2 * tokens * self.width + mlp)
-        macs = patches * self.patch**2 * channels * self.width + self.depth * block + self.width * classes
+    def products_after(self, side: int, channels: int, classes: int) -> Iterator[Product]:
+        """Yields the products on a square input of `side` pixels, whatever has made it."""
+        width, patches = self.width, side // self.patch
+        tokens = patches**2 + (self.pool == "tok")
+        yield convolution(side, patches, self.patch, channels, width)
+        for _ in range(self.depth):
+            yield projection(tokens, width, 3 * width)  # queries, keys and values at once
+            yield from attention(tokens, tokens, width, self.heads)
+            yield projection(tokens, width, width)
+            yield from self._mlp(tokens)
         if self.pool == "map":
             # The query is one token: its projection, the output's and the MLP are computed once.
-            macs += 2 * (tokens + 1) * self.width**2 + 2 * tokens * self.width + mlp
-        return macs + self.pre_logits * self.width**2
+            yield projection(1, width, width)
+            yield projection(tokens, width, 2 * width)
+            yield from attention(1, tokens, width, self.heads)
+            yield projection(1, width, width)
+            yield from self._mlp(1)
+        if self.pre_logits:
+            yield projection(1, width, width)
+        yield projection(1, width, classes)
+
+    def _mlp(self, tokens: int) -> tuple[Product, Product]:
+        return projection(tokens, self.width, self.mlp), projection(tokens, self.mlp, self.width)
 
 
 MODIFIERS: Modifiers = {
