@@ -20,6 +20,9 @@ FOLDER = click.argument("workdir", type=click.Path(path_type=Path))
 SEED = click.IntRange(0, 2**32, max_open=True)
 UPSTREAM = click.option("--upstream", metavar="SET", help="Put another upstream set in the place of the sweep's.")
 
+DEVICE = click.option("--device", default="cpu-core", show_default=True, help="The kind of chip, such as tpu-v4.")
+PRICE = click.option("--price", type=click.FloatRange(0), help="Dollars for an hour of a chip; its list price by default.")
+
 
 def _data(_context: click.Context, _option: click.Parameter, folder: str | None) -> None:
     # Workers inherit the environment, so it is the one place that says where data is.
@@ -167,14 +170,56 @@ def data_show(name: str, aug: str, split: str | None, number: int, seed: int, re
 @cli.command()
 @click.argument("name")
 @UPSTREAM
+@DEVICE
+@PRICE
+@click.option("--examples", type=click.IntRange(1), help="Images of an upstream set whose size was never published.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Workers at once.")
+@click.option("--chips", type=click.IntRange(1), default=1, show_default=True, help="Chips of a worker.")
+@click.option("--probe", is_flag=True, help="Time a few steps of every program here, a worker's start and compilation.")
+@click.option("--compiled", is_flag=True, help="Compile every program here and show what the compiler counts as FLOPs.")
 @click.option("--names", is_flag=True, help="Print the name of every run instead of the summary.")
-def plan(name: str, upstream: str | None, names: bool) -> None:
-    """Say what a sweep would compute, without running it."""
+def plan(
+    name: str,
+    upstream: str | None,
+    device: str,
+    price: float | None,
+    examples: int | None,
+    workers: int,
+    chips: int,
+    probe: bool,
+    compiled: bool,
+    names: bool,
+) -> None:
+    """Say what a sweep would compute and cost, without running it."""
     from sweeps.named import find
-    from sweeps.plan import lines
+    from sweeps.plan import Fleet, lines
+    from sweeps.planning import plan as make
 
-    sweep = find(f"{name}@{upstream}" if upstream else name)
-    for line in (p.name for p in sweep.points) if names else lines(sweep):
+    name = f"{name}@{upstream}" if upstream else name
+    if names:
+        for point in find(name).points:
+            click.echo(point.name)
+        return
+    made, notes = make(name, device, price, examples or 0, Fleet(workers, chips), probe=probe, compiled=compiled)
+    for line in (*lines(made), *notes):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--images", type=float, required=True, help="Images seen in training, repeats included.")
+@click.option("--resolution", type=click.IntRange(1), default=224, show_default=True, help="Pixels.")
+@click.option("--classes", type=click.IntRange(1), default=30_000, show_default=True, help="Outputs of the head.")
+@DEVICE
+@click.option("--core-hours", type=float, help="The stated time, in hours of a core.")
+@click.option("--dtype", type=click.Choice(("bfloat16", "float32")), default="bfloat16", show_default=True, help="Activations.")
+def utilisation(
+    model: str, images: float, resolution: int, classes: int, device: str, core_hours: float | None, dtype: str
+) -> None:
+    """Say what training a model takes, and how well a device was used if it took a stated time."""
+    from sweeps.planning import utilisation as found
+
+    for line in found(model, images, resolution, classes, device, core_hours, dtype):
         click.echo(line)
 
 
@@ -197,6 +242,11 @@ def plan(name: str, upstream: str | None, names: bool) -> None:
     show_default=True,
     help="Seconds after which a silent worker is given up.",
 )
+@click.option("--max-cost", type=float, metavar="DOLLARS", help="Spend no more, at the device's price of a chip-hour.")
+@click.option("--max-hours", type=float, metavar="HOURS", help="Spend no more chip-hours.")
+@DEVICE
+@PRICE
+@click.option("--examples", type=click.IntRange(1), help="Images of an upstream set whose size was never published.")
 @click.option("--remat", is_flag=True, help="Recompute activations in the backward pass: less memory, a third more compute.")
 @click.option("--scan", is_flag=True, help="Compile equal blocks once: deep models compile faster.")
 @click.option("--fsdp", is_flag=True, help="Split weights and optimiser state over the devices instead of copying them.")
@@ -210,6 +260,11 @@ def run(
     max_failures: int,
     max_losses: int,
     silence: float,
+    max_cost: float | None,
+    max_hours: float | None,
+    device: str,
+    price: float | None,
+    examples: int | None,
     remat: bool,
     scan: bool,
     fsdp: bool,
@@ -218,9 +273,12 @@ def run(
 
     Safe to stop at any moment (Ctrl-C, kill -9, a lost machine): the same command goes on, and ends in the same table.
     """
+    from bench.cost.devices import find as find_device
     from bench.points import Execution
+    from sweeps.budget import Budget, Spending
     from sweeps.executors.local import Local
     from sweeps.job import Settings
+    from sweeps.predict import Predictor
     from sweeps.run import Limits
     from sweeps.session import run_sweep
 
@@ -229,7 +287,10 @@ def run(
     name = f"{name}@{upstream}" if upstream else name
     settings = Settings(checkpoint_seconds, Execution(remat, scan, fsdp))
     limits = Limits(max_failures, max_losses, silence)
-    run_sweep(name, workdir or Path("results") / name, Local(workers), settings, limits, storage)
+    predictor = Predictor(find_device(device), examples or 0)
+    budget = Budget.of(predictor.device.price if price is None else price, max_cost, max_hours)
+    spending = Spending(budget, predictor) if budget else None
+    run_sweep(name, workdir or Path("results") / name, Local(workers), settings, limits, storage, spending)
 
 
 @cli.command()

@@ -37,6 +37,7 @@ class Reporter:
             "run": "",
             "step": 0,
             "steps": 0,
+            "resumed": -1,
             "values": [],
             "done": 0,
             "runs": len(launch.job.configs),
@@ -69,13 +70,14 @@ class Reporter:
 
     def begin(self, config: Config, also: int = 0) -> None:
         """Notes that a run begins, with `also` others that train along."""
-        self.value |= {"run": config.name, "also": also, "step": 0, "steps": 0, "values": []}
+        self.value |= {"run": config.name, "also": also, "step": 0, "steps": 0, "resumed": -1, "values": []}
         self._since, self._phase = time.perf_counter(), config.kind
         self.write()
 
     def step(self, done: int, of: int) -> None:
-        """Notes how far the current run is."""
-        self.value |= {"step": done, "steps": of}
+        """Notes how far the current run is; the first time, where it was taken up."""
+        taken_up = self.value["resumed"] if self.value["resumed"] >= 0 else done
+        self.value |= {"step": done, "steps": of, "resumed": taken_up}
         self.write(now=False)
 
     def end(self, runs: int) -> None:

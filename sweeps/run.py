@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from bench.errors import UserError
 from bench.points import Config, Transfer
 from bench.records.record import Record
+from sweeps.budget import Spending
 from sweeps.clock import Clock
 from sweeps.executors import Executor
 from sweeps.grouping import Program, jobs_of, programs_of
@@ -98,6 +99,7 @@ class Coordinator:
       limits: when to give up.
       clock: monotonic seconds.
       study: what follows the sweep; studies in the folder's SQLite file by default.
+      spending: what keeps within a limit of cost; None for no limit.
 
     Raises:
       UserError: another coordinator holds the folder, or it belongs to another sweep.
@@ -112,6 +114,7 @@ class Coordinator:
         limits: Limits = Limits(),
         clock: Clock = Clock(),
         study: Projected | None = None,
+        spending: Spending | None = None,
     ) -> None:
         me = f"process {os.getpid()} on {platform.node()}"
         self._lock = Lock.require(workdir.path / "coordinator.lock", me)
@@ -131,6 +134,8 @@ class Coordinator:
             self._active: dict[str, _Active] = {}
             self._errors: dict[str, str] = {}
             self._full = ""
+            self._spending = spending
+            self._too_dear: list[_Group] = []
             self._study = study or Study(f"sqlite:///{workdir.path / 'study.db'}", sweep)
             self._add(sweep.points)
             self._status.note = self._study.flush()
@@ -297,6 +302,8 @@ class Coordinator:
 
     def _watch(self, group: _Group, launch: Launch) -> None:
         group.launched = True
+        if self._spending:
+            self._spending.launched(launch.attempt, group.pending.values())
         self._active[launch.attempt] = _Active(launch, heard=self._clock.now())
         for config in group.pending.values():
             self._move(config, RUNNING)
@@ -369,6 +376,13 @@ class Coordinator:
             self._move(config, WAITING)
         for waiting in self._held.pop(group.program, []):
             self._queue(waiting)
+        if self._spending:
+            report = active.launch.progress()
+            self._spending.ended(active.launch.attempt, sum(report["seconds"].values()) if report else 0.0, group.pending)
+            # What was left out for its cost may fit now: what launches cost is known better after every one.
+            again, self._too_dear = self._too_dear, []
+            for dear in again:
+                self._queue(dear)
         return group
 
     def _lose(self, group: _Group, launch: Launch) -> None:
@@ -405,6 +419,9 @@ class Coordinator:
                 continue
             if self._compiling(group.program):
                 self._held[group.program].append(group)
+                continue
+            if self._spending and not self._spending.allows(group.pending.values()):
+                self._too_dear.append(group)
                 continue
             try:
                 group.job.write()
@@ -443,6 +460,9 @@ class Coordinator:
 
     def _complain(self) -> None:
         failed = [(name, self._errors.get(name, "")) for name in self._status.named[FAILED_RUN]]
+        if self._spending and self._too_dear and not failed:
+            left = sum(counts[WAITING] for counts in self._status.states.values())
+            raise UserError(f"{self._sweep.name}: {self._spending.budget.exhausted(left)}")
         if not failed:
             return
         name, error = failed[0]

@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.errors import UserError
+from sweeps import accounting
+from sweeps.budget import Spending
 from sweeps.executors import Executor
 from sweeps.job import Settings
 from sweeps.layout import Workdir
@@ -27,8 +29,9 @@ def run_sweep(
     settings: Settings = Settings(),
     limits: Limits = Limits(),
     storage: str | None = None,
+    spending: Spending | None = None,
 ) -> None:
-    """Runs (or goes on with) a sweep and writes its results.
+    """Runs (or goes on with) a sweep and writes its results; with `spending` nothing is launched that would pass its limit.
 
     Raises:
       UserError: unknown sweep, folder in use or of another sweep, or runs failed (the results of the others are written).
@@ -38,7 +41,12 @@ def run_sweep(
     say = partial(console.print, highlight=False, soft_wrap=True)
     sweep, workdir = find(name), Workdir(path)
     study = Study(storage, sweep) if storage else None
-    coordinator = Coordinator(sweep, workdir, executor, settings, limits, study=study)
+    busy = accounting.waste(accounting.reports(workdir), ()).total
+    if spending:
+        spending.already(busy)
+        remaining = [p for p in sweep.points if workdir.run(p).record() is None]
+        spending.check(sweep.name, remaining)
+    coordinator = Coordinator(sweep, workdir, executor, settings, limits, study=study, spending=spending)
     before = coordinator.status()
     if before.complete and all((path / file).exists() for file in FILES):
         coordinator.close()
@@ -56,10 +64,12 @@ def run_sweep(
         raise failed or UserError(f"{name}: nothing was run")
     reporting = time.monotonic()
     spent = timing(workdir)
+    used = accounting.waste(accounting.reports(workdir), workdir.records())
+    idle = used.idle(executor.capacity(), reporting - started, busy)
     notes = {"sweep": name, "runs": status.summary(), **dict(line.split(": ", 1) for line in spent.lines())}
     best = write_results(workdir, notes)
     now = time.monotonic()
-    for line in spent.lines():
+    for line in (*spent.lines(), *accounting.lines(workdir), f"idle: {idle:.0f} s of {executor.capacity()} slots"):
         say(line)
     say(f"wall clock: {now - started:.0f} s, of which report {now - reporting:.0f} s")
     say(f"{name}: {status.summary()} done; results: {path}")

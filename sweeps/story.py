@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.points import Config, Transfer
+from sweeps import accounting
 from sweeps.job import FILE, Job
 from sweeps.launch import Launch
 from sweeps.layout import Workdir
@@ -190,7 +191,9 @@ def status_lines(path: Path) -> list[str]:
     lines += [f"  {trace.line()}" for trace in alive]
     for state, names in status.named.items():
         lines += [f"  {state}: {name}" for name in names]
-    return lines + (timing(story.workdir).lines() if story.workdir.jobs.exists() else [])
+    if not story.workdir.jobs.exists():
+        return lines
+    return lines + timing(story.workdir).lines() + accounting.lines(story.workdir)
 
 
 def retry(path: Path, names: tuple[str, ...]) -> list[str]:

@@ -21,7 +21,7 @@ from sweeps.run import Limits
 
 COMMANDS = (
     *("cancel", "convert", "data", "heatmap", "models", "plan", "recommend", "report", "retry", "run", "select", "status"),
-    *("sweeps", "table", "why"),
+    *("sweeps", "table", "utilisation", "why"),
 )
 
 
@@ -243,7 +243,9 @@ def test_plan_counts_runs_steps_and_programs(augreg):
     assert lines[0] == "demo: 32 upstream runs, 256 transfers"
     # 8 upstream runs of 12 epochs of 400 and 8 of 4,000 digits in batches of 64, 128 transfers of 20 steps; one program a kind.
     assert 8 * (75 + 750) + 128 * 20 == 9160
-    assert [line.split()[:4] for line in lines[2:]] == [["ViT-mu", "144", "9160", "2"], ["NFNet-mu", "144", "9160", "2"]]
+    assert [line.split()[:4] for line in lines[2:4]] == [["ViT-mu", "144", "9160", "2"], ["NFNet-mu", "144", "9160", "2"]]
+    assert lines[4].startswith("288 runs, 4 programs, ")
+    assert [line.split(":")[0] for line in lines[5:9]] == ["time", "money", "wall clock", "disk"]
 
 
 def test_plan_of_another_upstream_set_counts_its_examples(augreg):
@@ -386,8 +388,8 @@ def test_run_goes_to_results_by_default(augreg, tmp_path, monkeypatch):
     assert augreg("run", "smoke", "--remat", "--fsdp") == (0, "", "")
     (name, path, *settings), (_, _, *others) = seen
     assert (name, str(path), settings[0].capacity()) == ("smoke", "results/smoke", 3)
-    assert settings[1:] == [Settings(0.0), Limits(), None]
-    assert others[1:] == [Settings(30.0, Execution(remat=True, scan=False, fsdp=True)), Limits(), None]
+    assert settings[1:] == [Settings(0.0), Limits(), None, None]
+    assert others[1:] == [Settings(30.0, Execution(remat=True, scan=False, fsdp=True)), Limits(), None, None]
 
 
 def test_ctrl_c_is_one_line_and_130(augreg, monkeypatch):

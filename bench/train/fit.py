@@ -30,7 +30,7 @@ class Watch:
     """What a caller sees and says while a run trains.
 
     Attributes:
-      progress: called with (steps done, steps in all) after every dispatch.
+      progress: called with (steps done, steps in all) where a run begins or goes on, and after every dispatch.
       stop: asked after every dispatch; True means checkpoint and leave.
     """
 
@@ -119,6 +119,7 @@ def fit(
     total = int(hyper.steps)
     due = sorted({round(total * (i + 1) / evaluations) for i in range(evaluations)})
     found = _resumed(start, checkpoints)
+    watch.progress(int(found.state.step), total)
     legs = legs or (Leg(programs, lambda: data.train, hyper, mixup, cutmix, total),)
     with contextlib.closing(dispatches(legs, int(found.state.step), order, due)) as ways:
         for leg, first, end, seen in ways:
