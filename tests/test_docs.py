@@ -9,6 +9,7 @@ import click
 import pytest
 
 from bench import data
+from bench.cost.devices import DEVICES
 from bench.data import check
 from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Transfer, Upstream, files, names
 from bench.points.datasets import PROPRIETARY_SETS
@@ -170,6 +171,22 @@ def test_the_models_are_these():
 def test_the_modifiers_are_these():
     rows = [(row["modifier"], row["family"]) for row in table(section("Modifiers", "###"))]
     assert rows == [(m, f.name) for f in FAMILIES.values() for m in f.modifiers]
+
+
+def test_the_devices_are_these():
+    expected = [
+        (
+            d.name,
+            f"{d.peak / 1e12:g}",
+            str(d.cores),
+            f"{d.memory / 1e9:.0f}",
+            f"{d.bandwidth / 1e9:g}",
+            f"{d.price:g}",
+            d.priced,
+        )
+        for d in DEVICES.values()
+    ]
+    assert [tuple(row.values()) for row in table(section("Devices"))] == expected
 
 
 def test_the_levels_are_these():
