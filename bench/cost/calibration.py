@@ -2,7 +2,7 @@
 
 The best is computing at the peak and then moving every activation at the memory's bandwidth (`Device.best_seconds`). What moves
 is why wide models cost less per FLOP than narrow ones: twice the channels is four times the FLOPs, but twice the activations.
-docs/decisions/0007 says how this was chosen.
+docs/decisions/0010 says how this was chosen.
 """
 
 from __future__ import annotations
