@@ -1,106 +1,148 @@
-"""Local executor: one process a launch, each on cores of its own, alive beyond the coordinator that started it."""
+"""Local executor: one process a job on devices of its own, alive beyond the coordinator that started it."""
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 import sweeps
 from bench.errors import UserError
-from sweeps.executors import Capabilities
-from sweeps.executors.pinned import cores
+from sweeps import members
+from sweeps.executors import HOSTS, WORKERS, Capabilities, Facts, Option, slots
 from sweeps.launch import Launch
 from sweeps.lock import Lock
 
-# Workers import this very code: a folder `bench` or `sweeps` where the command was given must not stand in for it.
-SOURCE = str(Path(sweeps.__file__).parents[1])
+FACTS = Facts(
+    about="processes on this machine",
+    extra="",
+    program="",
+    module="",
+    ran="CPU, in every test; never on a GPU or a TPU",
+    options=(
+        Option("workers", 0, f"{WORKERS}; 0 is one a mask, without masks one a core of a CPU, and one in all on other devices"),
+        Option("hosts", 1, HOSTS.replace("each on a host of its own", "all on this machine")),
+        Option("devices", "", "masks such as `0,1|2,3`: each job takes the least used; on a CPU, devices are cores"),
+        Option("device", "", "what the masks count: `cpu`, `gpu` or `tpu`; found out by default"),
+    ),
+)
+# How a member is started, in front of its arguments.
+ENTRY: tuple[str, ...] = ("-P", "-m", "sweeps.member")
+KINDS = ("cpu", "gpu", "tpu")
+
+
+def source() -> dict[str, str]:
+    """Returns the environment of a member: it imports this very code, whatever lies in the folder where the command was given."""
+    path = str(Path(sweeps.__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))}
+
+
+def log_of(folder: Path, process: int) -> Path:
+    """Returns the file that takes what a process of a launch prints."""
+    return folder / (f"worker.{process}.log" if process else "worker.log")
 
 
 class Local:
-    """Runs launches on this machine.
+    """Runs jobs on this machine; the options are those of `FACTS`."""
 
-    Args:
-      workers: how many at once; 0 is one a core.
-    """
-
-    def __init__(self, workers: int = 0) -> None:
-        if workers < 0:
-            raise UserError(f"--workers is {workers}, but must be at least 1 (or 0 for one a core)")
-        self._cores = cores()
-        self._workers = workers or len(self._cores)
+    def __init__(self, workers: int = 0, hosts: int = 1, devices: str = "", device: str = "") -> None:
+        if device not in ("", *KINDS):
+            raise UserError(f"option device of the executor local is {device!r}, but must be one of {', '.join(KINDS)}")
+        self._device, self._masks, self._hosts = device or slots.kind(), devices, max(hosts, 1)
+        try:
+            masks = slots.masks(devices) if devices else []
+        except ValueError:
+            raise UserError(f"option devices of the executor local is {devices!r}, but must be masks such as 0,1|2,3") from None
+        if self._device == "cpu" and (missing := {d for mask in masks for d in mask} - set(slots.cores())):
+            raise UserError(f"this process may not use core {min(missing)}: it has {', '.join(map(str, slots.cores()))}")
+        self._places = len(masks) or (len(slots.cores()) if self._device == "cpu" else 1)
+        if masks and workers * self._hosts > len(masks):
+            raise UserError(f"{workers} workers of {self._hosts} processes, but {len(masks)} masks in {devices!r}")
+        self._workers = workers or max(self._places // self._hosts, 1)
+        self._size = len(masks[0]) if masks else int(self._device == "cpu")
         self._children: list[subprocess.Popen[bytes]] = []
-        self._locks: list[Path] | None = None
 
     def capacity(self) -> int:
         """Returns the number of workers."""
         return self._workers
 
+    def describe(self) -> Capabilities:
+        """Returns what it can do."""
+        note = f"masks {self._masks}" if self._masks else "one core a process" if self._device == "cpu" else "all devices"
+        return Capabilities("local", self._workers, self._size, self._device, False, True, note, self._hosts)
+
     def launch(self, launch: Launch) -> None:
-        """Starts the worker in a session of its own, so that neither Ctrl-C nor the coordinator's death reaches it."""
+        """Starts the members in sessions of their own, so that neither Ctrl-C nor the coordinator's death reaches them."""
         self._children = [c for c in self._children if c.poll() is None]
-        lock = Lock.take(launch.lock, "")
-        if lock is None:
-            return
-        # One core a worker: on a CPU a reduction's order, and with it the last bit, follows the number of threads.
-        if self._locks is None:
-            self._locks = list(launch.job.workdir.jobs.glob("*/*/lock"))  # others may have started some
-        held = {path: core for path in self._locks if (core := _holder(path)[1]) is not None}
-        used = Counter(held.values())
-        core = min(self._cores, key=lambda c: used[c])
-        self._locks = [*held, launch.lock]
+        hosts = launch.job.settings.hosts
+        locks = [Lock.take(members.lock_of(launch.folder, i), "") for i in range(hosts)]
         try:
-            with launch.log.open("ab") as log:
-                child = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "sweeps.executors.pinned", str(core), str(launch.folder)],
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[lock.descriptor],
-                    start_new_session=True,
-                )
-            lock.write(f"{child.pid} {core}")
-            self._children.append(child)
+            if all(locks):
+                for i, lock in enumerate(locks):
+                    assert lock is not None
+                    self._start(launch.folder, i, hosts, lock)
+        except OSError:
+            self.kill(launch)
+            raise
         finally:
-            lock.release()  # the worker inherited it: from here on it lives and dies with the worker
+            for lock in filter(None, locks):
+                lock.release()  # the member inherited it: from here on it lives and dies with the member
+
+    def _start(self, folder: Path, process: int, hosts: int, lock: Lock) -> None:
+        arguments = ["--process", str(process), "--of", str(hosts), "--host", "127.0.0.1", "--lock", str(lock.descriptor)]
+        if self._masks:
+            arguments += ["--device", self._device, "--masks", self._masks]
+        elif self._device == "cpu":
+            # On a CPU a reduction's order, and with it the last bit, follows the number of threads.
+            arguments += ["--cores", "1"]
+        with log_of(folder, process).open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, *ENTRY, str(folder), *arguments],
+                env=source(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[lock.descriptor],
+                start_new_session=True,
+            )
+        lock.write(members.holder(child.pid))
+        self._children.append(child)
 
     def alive(self, launch: Launch) -> bool:
-        """Returns whether the launch's lock is held."""
-        return Lock.held(launch.lock)
+        """Returns whether a member holds its lock."""
+        return members.alive(launch.folder)
 
     def interrupt(self, launch: Launch) -> None:
-        """Sends SIGTERM to the worker that holds the launch's lock."""
+        """Sends SIGTERM to the members."""
         self._signal(launch, signal.SIGTERM)
 
     def kill(self, launch: Launch) -> None:
-        """Sends SIGKILL to the worker that holds the launch's lock."""
+        """Sends SIGKILL to the members."""
         self._signal(launch, signal.SIGKILL)
 
-    @staticmethod
-    def _signal(launch: Launch, number: signal.Signals) -> None:
-        pid, _ = _holder(launch.lock)
-        if pid is not None:
+    def _signal(self, launch: Launch, number: int) -> None:
+        for pid in members.pids(launch.folder):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def wait(self, seconds: float) -> None:
-        """Waits; any launch may have changed."""
-        time.sleep(seconds)
-
-    def describe(self) -> Capabilities:
-        """Returns what it can do."""
-        return Capabilities("local", self._workers)
-
-
-def _holder(lock: Path) -> tuple[int | None, int | None]:
-    """Returns the process and the core of the worker that holds a launch's lock, two times None where nobody does."""
-    if not Lock.held(lock):
-        return None, None
-    pid, core = (int(word) for word in lock.read_text().split() or (0, -1))
-    return (pid, core) if pid else (None, None)
+        """Returns when a member that this executor started has ended, at the latest after so many seconds."""
+        self._children = [c for c in self._children if c.poll() is None]
+        if not hasattr(os, "pidfd_open") or not self._children:
+            time.sleep(seconds)
+            return
+        poll, descriptors = select.poll(), []
+        try:
+            for child in self._children:
+                with suppress(OSError):
+                    descriptors.append(os.pidfd_open(child.pid))
+                    poll.register(descriptors[-1], select.POLLIN)
+            poll.poll(seconds * 1000)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
