@@ -1,11 +1,11 @@
 """`python -m sweeps.member LAUNCH_FOLDER ...`: one process of a launch, as every executor starts it.
 
-It takes its devices, holds its lock, watches over the launch, meets the other processes of the run, and then is the worker. The watch is
-a thread, so that it sees to things while the worker computes, compiles or waits for a process that will never answer:
+It takes its devices, holds its lock, watches over the launch, meets the other processes of the run, and then is the worker. The
+watch is a thread, so that it sees to things while the worker computes, compiles or waits for a process that will never answer:
 
 - told to stop, or left behind by what started it: it sends itself SIGTERM;
-- told to end, left behind for too long, or in the company of a process that died: it ends itself with SIGKILL. All members of a run go
-  together and start again together, from the newest checkpoint.
+- told to end, left behind for too long, or in the company of a process that died: it ends itself with SIGKILL. All members of a
+  run go together and start again together, from the newest checkpoint.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _hold(given: argparse.Namespace) -> Lock | None:
         lock: Lock | None = Lock(given.lock)
     else:
         lock, tries = None, 20
-        # A launch is done once: its restarts are the coordinator's, under other numbers. Who asks for the lock has it for a moment.
+        # A launch is done once: restarts are the coordinator's, under other numbers. Who asks for the lock has it for a moment.
         while lock is None and tries and not (path.exists() and path.read_text()):
             lock, tries = Lock.take(path, ""), tries - 1
             time.sleep(0 if lock else 0.05)

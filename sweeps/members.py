@@ -1,7 +1,7 @@
 """The processes of one launch, as the folder of the launch shows them: who lives, who left, what they have been told.
 
-A launch has one process a host. Each holds a lock of its own from before it does anything until it is gone, so whoever sees the folder
-knows who is alive, whatever started it.
+A launch has one process a host. Each holds a lock of its own from before it does anything until it is gone, so whoever sees the
+folder knows who is alive, whatever started it.
 """
 
 from __future__ import annotations

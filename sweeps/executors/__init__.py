@@ -17,7 +17,7 @@ class Capabilities(NamedTuple):
       name: of the executor.
       slots: jobs at once.
       devices_per_job: of one process of a job; 0 is all that the process sees.
-      device: kind of device: `cpu`, `gpu`, `tpu`, or "" where only the workers will know.
+      device: kind of device: `cpu`, `gpu` or `tpu`.
       preemptible: whether places may be taken away at any time.
       survives: whether workers outlive the coordinator.
       note: what else one should know, one line.
@@ -26,19 +26,19 @@ class Capabilities(NamedTuple):
 
     name: str
     slots: int
-    devices_per_job: int
-    device: str
-    preemptible: bool
-    survives: bool
-    note: str
+    devices_per_job: int = 0
+    device: str = "cpu"
+    preemptible: bool = False
+    survives: bool = True
+    note: str = ""
     hosts: int = 1
 
 
 class Executor(Protocol):
     """What the coordinator needs of whatever runs workers.
 
-    A launch is known by its folder alone, so an executor keeps nothing that a crash could lose: any method may be asked of an executor
-    that has just been built about a launch that another one started.
+    A launch is known by its folder alone, so an executor keeps nothing that a crash could lose: any method may be asked of an
+    executor that has just been built about a launch that another one started.
     """
 
     def capacity(self) -> int:
@@ -62,7 +62,7 @@ class Executor(Protocol):
         ...
 
     def wait(self, seconds: float) -> Iterable[Launch] | None:
-        """Waits at most so many seconds, less where something changes; returns which launches changed, None where it may be any."""
+        """Waits at most so many seconds, less where something changes; returns what changed, None where that may be any."""
         ...
 
     def describe(self) -> Capabilities:

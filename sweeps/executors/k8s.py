@@ -1,8 +1,8 @@
 """Kubernetes executor: a JobSet a launch, queued by Kueue. It writes the manifests, and applies them where there is kubectl.
 
-Kubernetes restarts nothing: a pod that was taken away ends its JobSet, and the coordinator makes another one for the next launch, which
-goes through the queue again. A disrupted pod (maintenance, preemption, a drained node) ends it with the reason `PodFailurePolicy` instead
-of counting against a limit of failures.
+Kubernetes restarts nothing: a pod that was taken away ends its JobSet, and the coordinator makes another one for the next
+launch, which goes through the queue again. A disrupted pod (maintenance, preemption, a drained node) ends it with the reason
+`PodFailurePolicy` instead of counting against a limit of failures.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ FACTS = Facts(
 _REQUIRED = ("image", "claim", "mount")
 # The API server is asked once for all JobSets, no more often than this.
 _ASK_SECONDS = 5.0
+_CHIPS = {"google.com/tpu": "tpus", "nvidia.com/gpu": "gpus"}
 _OVER = ("Completed", "Failed")
 
 
@@ -92,7 +93,8 @@ class K8s:
         """
         path = _manifest(launch)
         if not path.resolve().is_relative_to(Path(self._given["mount"]).resolve()):
-            raise UserError(f"{path.parents[1]} does not lie in {self._given['mount']}, which is what the pods see: choose a --workdir there")
+            mount = self._given["mount"]
+            raise UserError(f"{path.parents[1]} does not lie in {mount}, which is what the pods see: choose a --workdir there")
         documents = [self.jobset(launch)]
         if self._given["quota"]:
             queue = path.parent / "queue.yaml"
@@ -157,7 +159,7 @@ class K8s:
 
     def _pod(self, launch: Launch) -> dict[str, Any]:
         given = self._given
-        chips = {name: given[option] for name, option in (("google.com/tpu", "tpus"), ("nvidia.com/gpu", "gpus")) if given[option]}
+        chips = {name: given[option] for name, option in _CHIPS.items() if given[option]}
         nodes = {
             "cloud.google.com/gke-tpu-accelerator": given["accelerator"],
             "cloud.google.com/gke-tpu-topology": given["topology"],
@@ -189,7 +191,7 @@ class K8s:
     def kueue(self) -> list[dict[str, Any]]:
         """Returns a LocalQueue, its ClusterQueue and the flavour of its nodes."""
         given, name = self._given, self._given["queue"]
-        chips = "google.com/tpu" if given["tpus"] else "nvidia.com/gpu" if given["gpus"] else "cpu"
+        chips = next((name for name, option in _CHIPS.items() if given[option]), "cpu")
         nodes = {
             "cloud.google.com/gke-tpu-accelerator": given["accelerator"],
             "cloud.google.com/gke-tpu-topology": given["topology"],

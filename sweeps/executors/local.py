@@ -36,8 +36,14 @@ ENTRY: tuple[str, ...] = ("-P", "-m", "sweeps.member")
 KINDS = ("cpu", "gpu", "tpu")
 
 
+def command(folder: Path, process: int | None, of: int, *further: str) -> list[str]:
+    """Returns the arguments of Python for a process of a launch; None where only the process itself will know its number."""
+    number = [] if process is None else ["--process", str(process)]
+    return [*ENTRY, str(folder), *number, "--of", str(of), *further]
+
+
 def source() -> dict[str, str]:
-    """Returns the environment of a member: it imports this very code, whatever lies in the folder where the command was given."""
+    """Returns the environment of a member: it imports this very code, whatever lies where the command was given."""
     path = str(Path(sweeps.__file__).parents[1])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))}
 
@@ -94,15 +100,16 @@ class Local:
                 lock.release()  # the member inherited it: from here on it lives and dies with the member
 
     def _start(self, folder: Path, process: int, hosts: int, lock: Lock) -> None:
-        arguments = ["--process", str(process), "--of", str(hosts), "--host", "127.0.0.1", "--lock", str(lock.descriptor)]
+        devices: tuple[str, ...] = ()
         if self._masks:
-            arguments += ["--device", self._device, "--masks", self._masks]
+            devices = ("--device", self._device, "--masks", self._masks)
         elif self._device == "cpu":
             # On a CPU a reduction's order, and with it the last bit, follows the number of threads.
-            arguments += ["--cores", "1"]
+            devices = ("--cores", "1")
+        arguments = command(folder, process, hosts, "--host", "127.0.0.1", "--lock", str(lock.descriptor), *devices)
         with log_of(folder, process).open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, *ENTRY, str(folder), *arguments],
+                [sys.executable, *arguments],
                 env=source(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -1,11 +1,12 @@
-"""Ray executor: a task of Ray Core a process. Not Ray Tune, no object store for results, no state in Ray that anything depends on.
+"""Ray executor: a task of Ray Core a process. Not Ray Tune, no results in its object store, no state in it that anything needs.
 
-A task starts the member beside Ray's worker process and ends with it. Ray takes a driver's tasks away when the driver is gone, so a
-member that is left behind checkpoints and leaves: places that Ray believes free are free.
+A task starts the member beside Ray's worker process and ends with it. Ray takes a driver's tasks away when the driver is gone,
+so a member that is left behind checkpoints and leaves: places that Ray believes free are free.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 from bench.errors import UserError, choose_from
 from sweeps import members
 from sweeps.executors import HOSTS, WORKERS, Capabilities, Facts, Option
-from sweeps.executors.local import ENTRY, log_of, source
+from sweeps.executors.local import command, log_of, source
 from sweeps.launch import Launch
 
 STRATEGIES = ("STRICT_SPREAD", "SPREAD", "PACK", "STRICT_PACK")
@@ -30,7 +31,7 @@ FACTS = Facts(
     options=(
         Option("workers", 0, f"{WORKERS}; 0 is as many as the cluster has resources for"),
         Option("hosts", 1, f"{HOSTS}; with `slice` those of the slice"),
-        Option("address", "auto", "of the cluster; `auto` is the one that runs here or that RAY_ADDRESS says, `local` a new one"),
+        Option("address", "auto", "of the cluster; `auto` is the one here or of RAY_ADDRESS, `local` a new one"),
         Option("cpus", 1.0, "of each process"),
         Option("gpus", 0.0, "of each process"),
         Option("resources", "", "further ones of each process, such as `TPU=4,spot=1`"),
@@ -44,7 +45,7 @@ POD_TYPE, SLICE = "ray.io/tpu-pod-type", "ray.io/tpu-slice-name"
 _LOOK_SECONDS = 2.0
 
 
-def host(folder: str, log: str, arguments: list[str], grace: float) -> int:
+def host(log: str, arguments: list[str], grace: float) -> int:
     """Is the task: starts a member on whatever node it runs on, and stays with it.
 
     Returns:
@@ -55,7 +56,7 @@ def host(folder: str, log: str, arguments: list[str], grace: float) -> int:
     mine = ["--host", ray.util.get_node_ip_address(), "--parent", str(os.getpid()), "--grace", str(grace)]
     with open(log, "ab") as file:  # noqa: PTH123 - a plain string came over the wire
         child = subprocess.Popen(
-            [sys.executable, *ENTRY, folder, *arguments, *mine],
+            [sys.executable, *arguments, *mine],
             env=source(),
             stdin=subprocess.DEVNULL,
             stdout=file,
@@ -88,7 +89,16 @@ class Ray:
     """Runs jobs on a Ray cluster; the options are those of `FACTS`."""
 
     def __init__(
-        self, workers: int, hosts: int, address: str, cpus: float, gpus: float, resources: str, slice: str, strategy: str, grace: float
+        self,
+        workers: int,
+        hosts: int,
+        address: str,
+        cpus: float,
+        gpus: float,
+        resources: str,
+        slice: str,
+        strategy: str,
+        grace: float,
     ) -> None:
         if find_spec("ray") is None:
             raise UserError("the executor ray needs Ray: pip install 'augreg-bench[ray]'")
@@ -111,7 +121,7 @@ class Ray:
         if ray.is_initialized():
             return
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="error")
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             why = str(error).splitlines()[0]
             raise UserError(
@@ -151,15 +161,18 @@ class Ray:
         if self._slice:
             return max(sum(len(nodes) >= self._hosts for nodes in self._slices().values()), 1)
         needs = {name: n for name, n in self._needs.items() if n}
-        fits = (min((int(node["Resources"].get(name, 0) / n) for name, n in needs.items()), default=1) for node in self._alive())
+        fits = (
+            min((int(node["Resources"].get(name, 0) / n) for name, n in needs.items()), default=1) for node in self._alive()
+        )
         return max(sum(fits) // self._hosts, 1)
 
     def describe(self) -> Capabilities:
         """Returns what it can do."""
-        gpus, tpus = self._needs["GPU"], self._needs.get("TPU", 0)
-        device = "tpu" if tpus else "gpu" if gpus else "cpu"
+        device = self._device()
         note = "workers checkpoint and leave when the coordinator ends; needs a folder that all nodes share"
-        return Capabilities("ray", self.capacity(), int(tpus or gpus or self._needs["CPU"]), device, True, False, note, self._hosts)
+        return Capabilities(
+            "ray", self.capacity(), int(tpus or gpus or self._needs["CPU"]), device, True, False, note, self._hosts
+        )
 
     def launch(self, launch: Launch) -> None:
         """Hands the tasks to Ray, which starts them where and when there is room."""
@@ -187,12 +200,15 @@ class Ray:
                 max_retries=0,
                 scheduling_strategy=where,
             )
-            refs.append(task.remote(str(launch.folder), str(log_of(launch.folder, i)), self._arguments(i, hosts), self._grace))
+            arguments = command(launch.folder, i, hosts, *self._cores())
+            refs.append(task.remote(str(log_of(launch.folder, i)), arguments, self._grace))
         self._tasks[name] = _Tasks(refs, group, taken)
 
-    def _arguments(self, process: int, hosts: int) -> list[str]:
-        cores = int(self._needs["CPU"]) if self.describe().device == "cpu" else 0
-        return ["--process", str(process), "--of", str(hosts), "--cores", str(cores)]
+    def _cores(self) -> tuple[str, ...]:
+        return ("--cores", str(max(int(self._needs["CPU"]), 1))) if self._device() == "cpu" else ()
+
+    def _device(self) -> str:
+        return "tpu" if self._needs.get("TPU") else "gpu" if self._needs["GPU"] else "cpu"
 
     def _free_slice(self) -> str:
         """Returns the slice that fewest of this executor's launches have; of several, the first by name."""

@@ -19,7 +19,7 @@ from bench.errors import UserError, choose_from
 from bench.records.atomic import read_json, write_json
 from sweeps import members
 from sweeps.executors import HOSTS, WORKERS, Capabilities, Facts, Option
-from sweeps.executors.local import ENTRY, log_of, source
+from sweeps.executors.local import command, log_of, source
 from sweeps.launch import Launch
 
 CLUSTERS = ("slurm", "local")
@@ -53,7 +53,7 @@ _ASK_SECONDS = 10.0
 _START_SECONDS = 60.0
 
 
-def host(folder: str, logs: list[str], arguments: list[str]) -> int:
+def host(logs: list[str], arguments: list[str]) -> int:
     """Is the task: starts a member on the node it runs on, passes signals on to it, and stays with it.
 
     Returns:
@@ -67,7 +67,7 @@ def host(folder: str, logs: list[str], arguments: list[str]) -> int:
         mine[3] = "127.0.0.1"
     with Path(logs[here.global_rank]).open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, *ENTRY, folder, *arguments, *mine], env=source(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [sys.executable, *arguments, *mine], env=source(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
 
     def forward(*_: Any) -> None:
@@ -88,13 +88,15 @@ class Slurm:
         if cluster not in CLUSTERS:
             raise UserError(f"option cluster of the executor slurm is {cluster!r}; {choose_from(cluster, CLUSTERS)}")
         if cluster == "slurm" and shutil.which("sbatch") is None:
-            raise UserError("the executor slurm needs sbatch in PATH: run augreg on a node that can submit, or give cluster=local")
+            raise UserError(
+                "the executor slurm needs sbatch in PATH: run augreg on a node that can submit, or give cluster=local"
+            )
         self._workers, self._hosts, self._cluster = workers or 1, max(hosts, 1), cluster
         self._minutes, self._delay, self._setup = time, signal_delay, setup
         self._sbatch = {name: sbatch[name] for name in _SBATCH if sbatch[name]}
         self._asked = float("-inf")
         self._queue: dict[str, str] | None = None
-        self._jobs: list[Any] = []
+        self._jobs: list[tuple[Any, Path]] = []
 
     def capacity(self) -> int:
         """Returns how many jobs may be in the queue."""
@@ -105,7 +107,7 @@ class Slurm:
         gpus = int(self._sbatch.get("gpus_per_node", 0))
         survives = self._cluster == "slurm"
         note = "needs a folder that all nodes share"
-        return Capabilities("slurm", self._workers, gpus, "gpu" if gpus else "", True, survives, note, self._hosts)
+        return Capabilities("slurm", self._workers, gpus, "gpu" if gpus else "cpu", True, survives, note, self._hosts)
 
     def launch(self, launch: Launch) -> None:
         """Submits a job and keeps its number in the launch's folder."""
@@ -128,15 +130,15 @@ class Slurm:
             )
         logs = [str(log_of(folder, i)) for i in range(hosts)]
         try:
-            job = executor.submit(host, str(folder), logs, ["--of", str(hosts)])
+            job = executor.submit(host, logs, command(folder, None, hosts))
         except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
             raise UserError(f"sbatch refused {launch.attempt}: {' '.join(str(error).split())}") from None
         write_json(folder / FILE, {"job": job.job_id, "cluster": self._cluster})
         self._asked = float("-inf")
         if self._cluster == "local":
-            self._jobs.append(job)  # a process of this one: somebody must wait for it
+            self._jobs.append((job, folder))  # a process of this one: somebody must wait for it
             deadline = time.monotonic() + _START_SECONDS
-            while not members.begun(folder) and job.state == "RUNNING" and time.monotonic() < deadline:
+            while not members.alive(folder) and job.state == "RUNNING" and time.monotonic() < deadline:
                 time.sleep(0.05)
 
     def alive(self, launch: Launch) -> bool:
@@ -144,12 +146,12 @@ class Slurm:
         if members.alive(launch.folder):
             return True
         if self._cluster == "local":
-            return False
+            return any(job.state == "RUNNING" for job, folder in self._jobs if folder == launch.folder)
         queue = self._ask()
         return queue is None or _number(launch) in queue or _name(launch) in queue.values()
 
     def _ask(self) -> dict[str, str] | None:
-        """Returns the names of this user's jobs in the queue by their numbers, as last known; None where Slurm never answered."""
+        """Returns the names of this user's jobs in the queue by number, as last known; None where Slurm never answered."""
         if time.monotonic() - self._asked > _ASK_SECONDS:
             command = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%i %j"]
             with suppress(OSError, subprocess.SubprocessError):
@@ -159,7 +161,7 @@ class Slurm:
         return self._queue
 
     def interrupt(self, launch: Launch) -> None:
-        """Asks the members to leave, through the folder that all share, and cancels the job: Slurm sends SIGTERM, and SIGKILL later."""
+        """Asks the members to leave, through the shared folder, and cancels the job: Slurm sends SIGTERM, later SIGKILL."""
         members.tell(launch.folder, members.STOP)
         self._cancel(launch)
 
@@ -178,7 +180,7 @@ class Slurm:
 
     def wait(self, seconds: float) -> None:
         """Waits; nothing in Slurm says when a job has ended."""
-        self._jobs = [job for job in self._jobs if job.state == "RUNNING"]
+        self._jobs = [(job, folder) for job, folder in self._jobs if job.state == "RUNNING"]
         time.sleep(seconds)
 
 

@@ -1,0 +1,53 @@
+"""A member of a launch whose worker trains nothing: it counts steps, checkpoints after each, and does what a worker does otherwise.
+
+`python quick_member.py LAUNCH_FOLDER ...`, as `python -m sweeps.member`. The job's folder says how long (`quick.json`), and keeps the
+checkpoint.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from sweeps import member  # noqa: E402
+from sweeps.launch import DONE, PREEMPTED, Launch  # noqa: E402
+
+
+def checkpoint(folder):
+    """Returns the steps that the job in a folder has done."""
+    path = folder / "checkpoint"
+    return int(path.read_text()) if path.exists() else 0
+
+
+def work(given, _):
+    """Counts; only the first process of a launch writes."""
+    launch, stopped = Launch.read(given.folder), []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+    plan = json.loads((given.folder.parent / "quick.json").read_text())
+    print("member", given.process, "of", given.of, "on", sorted(os.sched_getaffinity(0)), flush=True)
+    step, beat = checkpoint(given.folder.parent), 0
+    while step < plan["steps"] and not stopped:
+        time.sleep(plan["seconds"])
+        step, beat = step + 1, beat + 1
+        if given.process == 0:
+            written = given.folder.parent / "checkpoint.new"
+            written.write_text(str(step))
+            written.replace(given.folder.parent / "checkpoint")
+            report = {"beat": beat, "step": step, "steps": plan["steps"], "done": 0, "compiled": [], "pid": os.getpid()}
+            launch.report(report)
+    if given.process == 0:
+        if not stopped and plan.get("commit"):
+            from made import commit
+
+            for config in launch.job.configs:
+                commit(launch.job.workdir, config, launch.attempt)
+        launch.finish(PREEMPTED if stopped else DONE)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(member.main(sys.argv[1:], work))
