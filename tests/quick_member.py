@@ -1,7 +1,7 @@
 """A member of a launch whose worker trains nothing: it counts steps, checkpoints after each, and does what a worker does otherwise.
 
-`python quick_member.py LAUNCH_FOLDER ...`, as `python -m sweeps.member`. The job's folder says how long (`quick.json`), and keeps the
-checkpoint.
+`python quick_member.py LAUNCH_FOLDER ...`, as `python -m sweeps.member`. The job's folder, or the sweep's, says how long (`quick.json`); the job's
+keeps the checkpoint.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -27,7 +28,8 @@ def work(given, _):
     """Counts; only the first process of a launch writes."""
     launch, stopped = Launch.read(given.folder), []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
-    plan = json.loads((given.folder.parent / "quick.json").read_text())
+    plans = (given.folder.parent / "quick.json", launch.job.workdir.path / "quick.json")
+    plan = json.loads(next(path for path in plans if path.exists()).read_text())
     print("member", given.process, "of", given.of, "on", sorted(os.sched_getaffinity(0)), flush=True)
     step, beat = checkpoint(given.folder.parent), 0
     while step < plan["steps"] and not stopped:
@@ -41,10 +43,11 @@ def work(given, _):
             launch.report(report)
     if given.process == 0:
         if not stopped and plan.get("commit"):
-            from made import commit
+            from made import record
 
             for config in launch.job.configs:
-                commit(launch.job.workdir, config, launch.attempt)
+                made, attempt = record(config), launch.job.workdir.run(config).claim(launch.attempt)
+                replace(made, cost=replace(made.cost, attempt=launch.attempt)).commit(attempt)
         launch.finish(PREEMPTED if stopped else DONE)
     return 0
 

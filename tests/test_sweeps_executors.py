@@ -1,6 +1,7 @@
 """Executors: what each must do, what can be told to them, and the processes that they start."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -193,3 +194,15 @@ def test_a_member_whose_parent_is_gone_checkpoints_and_leaves(tmp_path):
 def test_every_executor_is_listed(monkeypatch):
     assert list(EXECUTORS) == ["local", "ray", "slurm", "k8s"]
     assert executors.facts("local").extra == ""
+
+
+@pytest.mark.usefixtures("_quick")
+def test_the_others_say_why_they_went(tmp_path):
+    executor, job = build("local", {"hosts": "2"}), quick(tmp_path, 10_000, hosts=2)
+    launch = Launch.new(job)
+    executor.launch(launch)
+    under_way(job)
+    os.kill(members.pids(launch.folder)[1], signal.SIGKILL)
+    gone(executor, launch, 10)
+    reap(executor)
+    assert "another process of this launch has died" in launch.log.read_text()

@@ -1,7 +1,7 @@
 """Ray executor: a task of Ray Core a process. Not Ray Tune, no results in its object store, no state in it that anything needs.
 
 A task starts the member beside Ray's worker process and ends with it. Ray takes a driver's tasks away when the driver is gone,
-so a member that is left behind checkpoints and leaves: places that Ray believes free are free.
+and the member goes with its task: places that Ray believes free are free.
 """
 
 from __future__ import annotations
@@ -63,9 +63,12 @@ def host(log: str, arguments: list[str], grace: float) -> int:
             stderr=file,
             start_new_session=True,
         )
+    node = os.getppid()
     try:
         while child.poll() is None:  # a cancellation comes between two of these, never into a wait of the system's
             time.sleep(0.1)
+            if os.getppid() != node:  # Ray itself would notice after some seconds
+                raise ConnectionError("the Ray node is gone")
     except BaseException:
         child.terminate()
         try:
@@ -161,18 +164,16 @@ class Ray:
         if self._slice:
             return max(sum(len(nodes) >= self._hosts for nodes in self._slices().values()), 1)
         needs = {name: n for name, n in self._needs.items() if n}
-        fits = (
-            min((int(node["Resources"].get(name, 0) / n) for name, n in needs.items()), default=1) for node in self._alive()
-        )
+        nodes = (node["Resources"] for node in self._alive())
+        fits = (min((int(has.get(name, 0) / n) for name, n in needs.items()), default=1) for has in nodes)
         return max(sum(fits) // self._hosts, 1)
 
     def describe(self) -> Capabilities:
         """Returns what it can do."""
         device = self._device()
-        note = "workers checkpoint and leave when the coordinator ends; needs a folder that all nodes share"
-        return Capabilities(
-            "ray", self.capacity(), int(tpus or gpus or self._needs["CPU"]), device, True, False, note, self._hosts
-        )
+        note = "workers end with the coordinator; needs a folder that all nodes share"
+        each = int(self._needs[device.upper()])
+        return Capabilities("ray", self.capacity(), each, device, True, False, note, self._hosts)
 
     def launch(self, launch: Launch) -> None:
         """Hands the tasks to Ray, which starts them where and when there is room."""
@@ -183,11 +184,11 @@ class Ray:
         hosts, name = launch.job.settings.hosts, launch.attempt
         needs = {k: v for k, v in self._needs.items() if v}
         group, taken = None, ""
-        if hosts > 1:
+        if hosts > 1 or self._slice:
             selector = None
             if self._slice:
                 taken = self._free_slice()
-                selector = [{SLICE: taken}] * hosts
+                selector = [{SLICE: taken} if hosts > 1 else {POD_TYPE: self._slice}] * hosts
             group = placement_group([needs] * hosts, strategy=self._strategy, name=name, bundle_label_selector=selector)
         refs = []
         for i in range(hosts):
