@@ -228,7 +228,9 @@ def utilisation(
 @UPSTREAM
 @DATA
 @click.option("--workdir", type=click.Path(path_type=Path), help="Where everything goes; results/NAME by default.")
-@click.option("--workers", type=int, default=0, help="Worker processes at once; one a core by default.")
+@click.option("--executor", default="local", show_default=True, help="What runs the workers; augreg executors lists them.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Of the executor; may be given several times.")
+@click.option("--workers", type=int, default=0, help="Jobs at once, as --option workers=N; one a core by default.")
 @click.option("--storage", metavar="ADDRESS", help="The study's database; SQLite in the workdir by default.")
 @click.option("--checkpoint-seconds", type=float, default=30.0, show_default=True, help="Least time between checkpoints.")
 @click.option("--max-failures", type=click.IntRange(1), default=2, show_default=True, help="Exceptions that end a run.")
@@ -254,6 +256,8 @@ def run(
     name: str,
     upstream: str | None,
     workdir: Path | None,
+    executor: str,
+    options: tuple[str, ...],
     workers: int,
     storage: str | None,
     checkpoint_seconds: float,
@@ -276,7 +280,7 @@ def run(
     from bench.cost.devices import find as find_device
     from bench.points import Execution
     from sweeps.budget import Budget, Spending
-    from sweeps.executors.local import Local
+    from sweeps.executors import build, read_options
     from sweeps.job import Settings
     from sweeps.predict import Predictor
     from sweeps.run import Limits
@@ -285,12 +289,25 @@ def run(
     if not 0 <= checkpoint_seconds < math.inf:
         raise UserError(f"--checkpoint-seconds is {checkpoint_seconds:g}, but must be at least 0 and finite")
     name = f"{name}@{upstream}" if upstream else name
-    settings = Settings(checkpoint_seconds, Execution(remat, scan, fsdp))
+    if workers < 0:
+        raise UserError(f"--workers is {workers}, but must be at least 1 (or 0 for as many as there is room for)")
+    places = build(executor, read_options(options) | ({"workers": str(workers)} if workers else {}))
+    settings = Settings(checkpoint_seconds, Execution(remat, scan, fsdp), hosts=places.describe().hosts)
     limits = Limits(max_failures, max_losses, silence)
     predictor = Predictor(find_device(device), examples or 0)
     budget = Budget.of(predictor.device.price if price is None else price, max_cost, max_hours)
     spending = Spending(budget, predictor) if budget else None
-    run_sweep(name, workdir or Path("results") / name, Local(workers), settings, limits, storage, spending)
+    run_sweep(name, workdir or Path("results") / name, places, settings, limits, storage, spending)
+
+
+@cli.command()
+@click.argument("name", required=False)
+def executors(name: str | None) -> None:
+    """List what can run workers, what it needs and where it has ever run, or the options of one."""
+    from sweeps.executors import listing
+
+    for line in listing.list_lines() if name is None else listing.detail_lines(name):
+        click.echo(line)
 
 
 @cli.command()

@@ -47,6 +47,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="kind of the devices that are masked")
     parser.add_argument("--masks", default="", help="take the least used of these: 0,1|2,3")
     parser.add_argument("--cores", type=int, default=0, help="take so many cores")
+    parser.add_argument("--log", action="store_true", help="print into the launch's folder")
     return parser.parse_args(arguments)
 
 
@@ -159,6 +160,10 @@ def _hold(given: argparse.Namespace) -> Lock | None:
 def main(arguments: Sequence[str], work: Callable[[argparse.Namespace, Watch], int] = work) -> int:
     """Is one process of a launch, from its devices to its end; returns the exit code of `work`."""
     given = parsed(arguments)
+    if given.log:
+        with members.log_of(given.folder, given.process).open("ab") as log:
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(log.fileno(), stream.fileno())
     lock = _hold(given)
     if lock is None:
         return IDLE

@@ -27,6 +27,11 @@ def lock_of(folder: Path, process: int) -> Path:
     return folder / (f"{LOCK}.{process}" if process else LOCK)
 
 
+def log_of(folder: Path, process: int) -> Path:
+    """Returns the file that takes what a process of a launch prints."""
+    return folder / (f"worker.{process}.log" if process else "worker.log")
+
+
 def holder(pid: int = 0) -> str:
     """Returns what the lock of a process of this machine says, of this one by default."""
     return f"{pid or os.getpid()} {platform.node()}"

@@ -201,6 +201,8 @@ class Coordinator:
                 continue
             if not alive:
                 self._end(active)
+            elif active.beat < 0 and not active.launch.lock.exists():
+                active.heard = self._clock.now()  # it waits for a place, and has nothing to say
             elif self._clock.now() - active.heard > self._limits.silence:
                 self._fence(active, f"no sign of life for {self._limits.silence:g} s")
 

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,8 @@ def _run(config: Config, launch: Launch, watch: Any) -> None:
     replace(record, cost=replace(record.cost, attempt=launch.attempt)).commit(attempt)
 
 
-def work(launch: Launch) -> str:
-    """Does the job's runs that nobody has done; returns `done` or `preempted`."""
+def work(launch: Launch, echo: Callable[[], None] = lambda: None) -> str:
+    """Does the job's runs that nobody has done; returns `done` or `preempted`. `echo` is as of `main`."""
     from bench.train.fit import Preempted, Watch
     from bench.train.program import COMPILED
 
@@ -88,6 +89,7 @@ def work(launch: Launch) -> str:
                     return PREEMPTED
             except Exception as error:
                 traceback.print_exc()
+                echo()
                 wrong = isinstance(error, UserError)  # what somebody must set right first
                 line = str(error) if wrong else f"{type(error).__name__}: {error}"
                 trace = "".join(traceback.format_exc().splitlines(keepends=True)[-TAIL:])
@@ -99,8 +101,13 @@ def work(launch: Launch) -> str:
     return DONE
 
 
-def main(path: str) -> int:
-    """Does the launch in the folder `path`; its outcome is written there, and the exit code is 0 unless it failed."""
+def main(path: str, echo: Callable[[], None] = lambda: None) -> int:
+    """Does the launch in the folder `path`; its outcome is written there, and the exit code is 0 unless it failed.
+
+    Args:
+      path: of the launch's folder.
+      echo: called with every error before it is noted; does not return where the error is but another process's death.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     folder = Path(path)
     try:
@@ -116,12 +123,13 @@ def main(path: str) -> int:
         jax.config.update("jax_compilation_cache_dir", str(launch.job.workdir.cache))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-        status = work(launch)
+        status = work(launch, echo)
     except UserError as error:
         launch.finish(FAILED, str(error))
         return 2
     except Exception as error:
         traceback.print_exc()
+        echo()
         launch.finish(FAILED, f"{type(error).__name__}: {error}")
         return 1
     launch.finish(status)

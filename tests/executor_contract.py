@@ -13,7 +13,7 @@ from made import SWEEP
 from quick_member import checkpoint
 
 from sweeps import members
-from sweeps.executors import Capabilities, local
+from sweeps.executors import Capabilities, start
 from sweeps.job import Job, Settings
 from sweeps.launch import DONE, PREEMPTED, Launch
 from sweeps.layout import Workdir
@@ -63,7 +63,7 @@ class Contract:
 
     @pytest.fixture(autouse=True)
     def _quick(self, monkeypatch):
-        monkeypatch.setattr(local, "ENTRY", QUICK)
+        monkeypatch.setattr(start, "ENTRY", QUICK)
         made, make = [], self.make
         monkeypatch.setattr(self, "make", lambda **options: made.append(make(**options)) or made[-1])
         yield
@@ -162,7 +162,7 @@ class Contract:
         executor.launch(again)
         gone(executor, again)
         assert again.outcome()["status"] == DONE
-        assert "member 1 of 2" in local.log_of(again.folder, 1).read_text()
+        assert "member 1 of 2" in members.log_of(again.folder, 1).read_text()
 
     def test_a_launch_is_done_once(self, tmp_path):
         executor, job = self.make(), quick(tmp_path, 3)
@@ -170,6 +170,6 @@ class Contract:
         executor.launch(launch)
         gone(executor, launch)
         before = launch.progress()
-        again = subprocess.run([sys.executable, *QUICK, launch.folder], env=local.source(), check=False)
+        again = subprocess.run([sys.executable, *QUICK, launch.folder], env=start.source(), check=False)
         assert again.returncode == 3
         assert launch.progress() == before

@@ -1,7 +1,7 @@
-"""A member of a launch whose worker trains nothing: it counts steps, checkpoints after each, and does what a worker does otherwise.
+"""A member of a launch whose worker trains nothing: it counts steps, checkpoints after each, and otherwise does as workers do.
 
-`python quick_member.py LAUNCH_FOLDER ...`, as `python -m sweeps.member`. The job's folder, or the sweep's, says how long (`quick.json`); the job's
-keeps the checkpoint.
+`python quick_member.py LAUNCH_FOLDER ...`, as `python -m sweeps.member`. The folder of the job, or of the sweep, says how long
+(`quick.json`); the job's keeps the checkpoint.
 """
 
 import json
@@ -14,8 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sweeps import member  # noqa: E402
-from sweeps.launch import DONE, PREEMPTED, Launch  # noqa: E402
+from sweeps import member
+from sweeps.launch import DONE, PREEMPTED, Launch
 
 
 def checkpoint(folder):

@@ -140,7 +140,10 @@ def one_line(result, *parts):
         (["--nope"], "No such option '--nope'. (see `augreg --help`)"),
         (["heatmp", "x"], "Did you mean 'heatmap'?"),
         (["run", "smoke", "--workers", "two"], "'two' is not a valid integer"),
-        (["run", "smoke", "--workers", "-1"], "--workers is -1, but must be at least 1 (or 0 for one a core)"),
+        (
+            ["run", "smoke", "--workers", "-1"],
+            "--workers is -1, but must be at least 1 (or 0 for as many as there is room for)",
+        ),
         (["run", "smoke", "--checkpoint-seconds", "-1"], "--checkpoint-seconds is -1, but must be at least 0"),
         (["run", "smoke", "--checkpoint-seconds", "nan"], "--checkpoint-seconds is nan, but must be at least 0"),
         (["run", "smoke", "--checkpoint-seconds", "inf"], "--checkpoint-seconds is inf, but must be at least 0"),

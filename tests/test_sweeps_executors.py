@@ -9,8 +9,8 @@ import pytest
 from executor_contract import QUICK, Contract, gone, quick, reap, under_way, wait_for
 
 from bench.errors import UserError
-from sweeps import executors, members
-from sweeps.executors import EXECUTORS, build, facts, local, slots
+from sweeps import members
+from sweeps.executors import EXECUTORS, build, facts, slots, start
 from sweeps.launch import Launch
 
 
@@ -28,7 +28,7 @@ class TestSubmitit(Contract):
 
 @pytest.fixture
 def _quick(monkeypatch):
-    monkeypatch.setattr(local, "ENTRY", QUICK)
+    monkeypatch.setattr(start, "ENTRY", QUICK)
 
 
 # Options
@@ -64,7 +64,7 @@ def test_an_executor_declares_its_options(name):
     ],
 )
 def test_a_wrong_option_is_said_with_what_would_be_right(name, options, said):
-    with pytest.raises(UserError, match="^[^\n]*$") as error:
+    with pytest.raises(UserError, match=r"^[^\n]*$") as error:
         build(name, options)
     assert said in str(error.value)
 
@@ -183,17 +183,12 @@ def test_a_member_whose_parent_is_gone_checkpoints_and_leaves(tmp_path):
         "child = subprocess.Popen([sys.executable, *sys.argv[1:], '--parent', str(os.getpid())])\n"
         "time.sleep(3600)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, *QUICK, launch.folder], env=local.source())
+    parent = subprocess.Popen([sys.executable, "-c", code, *QUICK, launch.folder], env=start.source())
     under_way(job)
     parent.kill()
     parent.wait()
     wait_for(lambda: not members.alive(launch.folder), 10)
     assert launch.outcome()["status"] == "preempted"
-
-
-def test_every_executor_is_listed(monkeypatch):
-    assert list(EXECUTORS) == ["local", "ray", "slurm", "k8s"]
-    assert executors.facts("local").extra == ""
 
 
 @pytest.mark.usefixtures("_quick")

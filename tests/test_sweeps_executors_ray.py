@@ -10,8 +10,8 @@ from executor_contract import QUICK, Contract, gone, quick, under_way, wait_for
 from made import SWEEP
 
 from bench.errors import UserError
-from sweeps import members, run
-from sweeps.executors import build, local
+from sweeps import members
+from sweeps.executors import build, start
 from sweeps.executors.ray import POD_TYPE, SLICE
 from sweeps.job import Settings
 from sweeps.launch import Launch
@@ -31,7 +31,7 @@ def cluster():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        patch.setenv("PYTHONPATH", local.source()["PYTHONPATH"])
+        patch.setenv("PYTHONPATH", start.source()["PYTHONPATH"])
         small = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
         made = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
         for i in range(2):
@@ -50,7 +50,7 @@ class TestRay(Contract):
 
 @pytest.fixture
 def _quick(monkeypatch):
-    monkeypatch.setattr(local, "ENTRY", QUICK)
+    monkeypatch.setattr(start, "ENTRY", QUICK)
 
 
 @pytest.mark.usefixtures("cluster", "_quick")

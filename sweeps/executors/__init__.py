@@ -140,6 +140,23 @@ def facts(name: str) -> Facts:
     return found
 
 
+def read_options(texts: Iterable[str]) -> dict[str, str]:
+    """Returns options by name from texts such as `devices=0,1|2,3`.
+
+    Raises:
+      UserError: one has no `=`, or is given twice.
+    """
+    options: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--option {text!r} must be KEY=VALUE")
+        if name in options:
+            raise UserError(f"--option {name} is given twice: {options[name]!r} and {value!r}")
+        options[name] = value
+    return options
+
+
 def build(name: str, options: Mapping[str, str]) -> Executor:
     """Returns an executor.
 

@@ -8,7 +8,7 @@ launch, which goes through the queue again. A disrupted pod (maintenance, preemp
 from __future__ import annotations
 
 import json
-import re
+import math
 import shlex
 import shutil
 import subprocess
@@ -22,6 +22,7 @@ from bench.errors import UserError
 from bench.records.atomic import write
 from sweeps import members
 from sweeps.executors import HOSTS, WORKERS, Capabilities, Facts, Option
+from sweeps.executors.start import command, title
 from sweeps.launch import Launch
 
 FACTS = Facts(
@@ -65,9 +66,19 @@ class K8s:
                 raise UserError(f"the executor k8s needs --option {name}=...: {FACTS.options[_index(name)].about}")
         if options["quota"] and not options["queue"]:
             raise UserError("option quota of the executor k8s needs --option queue=...: the name of the LocalQueue to write")
+        sides = options["topology"].split("x") if options["topology"] else []
+        if not all(side.isdigit() for side in sides):
+            raise UserError(f"option topology of the executor k8s is {options['topology']!r}, but must be such as 4x4 or 2x2x2")
+        chips = max(options["hosts"], 1) * options["tpus"]
+        if sides and (wanted := math.prod(map(int, sides))) != chips:
+            raise UserError(
+                f"a slice of topology {options['topology']} has {wanted} chips, but hosts={options['hosts']} with"
+                f" tpus={options['tpus']} each are {chips}"
+            )
         self._given = options
         self._kubectl = shutil.which("kubectl")
         self._unapplied: list[Path] = []
+        self._queued = False
         self._asked = float("-inf")
         self._known: dict[str, bool] | None = None
 
@@ -95,12 +106,12 @@ class K8s:
         if not path.resolve().is_relative_to(Path(self._given["mount"]).resolve()):
             mount = self._given["mount"]
             raise UserError(f"{path.parents[1]} does not lie in {mount}, which is what the pods see: choose a --workdir there")
-        documents = [self.jobset(launch)]
-        if self._given["quota"]:
+        if self._given["quota"] and not self._queued:
             queue = path.parent / "queue.yaml"
             _write(queue, self.kueue())
             self._apply(queue)
-        _write(path, documents)
+            self._queued = True
+        _write(path, [self.jobset(launch)])
         self._apply(path)
         self._asked = float("-inf")
 
@@ -115,7 +126,7 @@ class K8s:
     def jobset(self, launch: Launch) -> dict[str, Any]:
         """Returns the JobSet of a launch: one indexed Job whose pods are its processes."""
         given, hosts = self._given, launch.job.settings.hosts
-        labels = {"app.kubernetes.io/name": "augreg", "app.kubernetes.io/instance": _name(launch)}
+        labels = {"app.kubernetes.io/name": "augreg", "app.kubernetes.io/instance": title(launch)}
         queue = {"kueue.x-k8s.io/queue-name": given["queue"]} if given["queue"] else {}
         # One slice of a node pool is one JobSet's; GKE gives every slice of several hosts a node pool.
         exclusive = {"alpha.jobset.sigs.k8s.io/exclusive-topology": "cloud.google.com/gke-nodepool"}
@@ -123,7 +134,7 @@ class K8s:
             "apiVersion": "jobset.x-k8s.io/v1alpha2",
             "kind": "JobSet",
             "metadata": {
-                "name": _name(launch),
+                "name": title(launch),
                 "namespace": given["namespace"],
                 "labels": labels | queue,
                 **({"annotations": exclusive} if given["tpus"] and hosts > 1 else {}),
@@ -165,9 +176,8 @@ class K8s:
             "cloud.google.com/gke-tpu-topology": given["topology"],
             "cloud.google.com/gke-spot": "true" if given["spot"] else "",
         }
-        arguments = ["--process", "$(JOB_COMPLETION_INDEX)", "--of", str(launch.job.settings.hosts), "--host", "$(POD_IP)"]
-        if not chips:
-            arguments += ["--cores", str(given["cpus"])]
+        cores = () if chips else ("--cores", str(given["cpus"]))
+        arguments = ("--process", "$(JOB_COMPLETION_INDEX)", "--host", "$(POD_IP)", "--log", *cores)
         return {
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": given["grace"],
@@ -176,7 +186,7 @@ class K8s:
                 {
                     "name": "member",
                     "image": given["image"],
-                    "command": ["python", "-m", "sweeps.member", str(launch.folder.resolve()), *arguments],
+                    "command": ["python", *command(launch.folder.resolve(), None, launch.job.settings.hosts, *arguments)],
                     "env": [{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
                     "resources": {
                         "requests": {"cpu": given["cpus"], "memory": given["memory"]},
@@ -236,7 +246,7 @@ class K8s:
             # Somebody else applies it: it may still start until it has.
             return _manifest(launch).exists() and not members.begun(launch.folder) and not members.over(launch.folder)
         known = self._ask()
-        return known is None or known.get(_name(launch), False)
+        return known is None or known.get(title(launch), False)
 
     def _ask(self) -> dict[str, bool] | None:
         """Returns of every JobSet whether it goes on, as last known; None where the cluster never answered."""
@@ -255,14 +265,14 @@ class K8s:
     def kill(self, launch: Launch) -> None:
         """Deletes the JobSet and its pods without grace."""
         members.tell(launch.folder, members.KILLED)
-        self._delete(launch)
         if self._kubectl:
-            label = f"app.kubernetes.io/instance={_name(launch)}"
+            label = f"app.kubernetes.io/instance={title(launch)}"
             self._run("delete", "pods", "--selector", label, "--grace-period=0", "--force", "--wait=false")
+        self._delete(launch)
 
     def _delete(self, launch: Launch) -> None:
         if self._kubectl:
-            self._run("delete", "jobset", _name(launch), "--ignore-not-found", "--wait=false")
+            self._run("delete", "jobset", title(launch), "--ignore-not-found", "--wait=false")
             self._asked = float("-inf")
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -290,11 +300,6 @@ class K8s:
 
 def _index(name: str) -> int:
     return [option.name for option in FACTS.options].index(name)
-
-
-def _name(launch: Launch) -> str:
-    """Returns the JobSet's name, which must be a label of DNS; its pods' names, which are longer, too."""
-    return "augreg-" + re.sub(r"[^a-z0-9]+", "-", launch.attempt.lower())[-40:].strip("-")
 
 
 def _manifest(launch: Launch) -> Path:

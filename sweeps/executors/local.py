@@ -11,10 +11,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import sweeps
 from bench.errors import UserError
 from sweeps import members
 from sweeps.executors import HOSTS, WORKERS, Capabilities, Facts, Option, slots
+from sweeps.executors.start import command, source
 from sweeps.launch import Launch
 from sweeps.lock import Lock
 
@@ -31,26 +31,7 @@ FACTS = Facts(
         Option("device", "", "what the masks count: `cpu`, `gpu` or `tpu`; found out by default"),
     ),
 )
-# How a member is started, in front of its arguments.
-ENTRY: tuple[str, ...] = ("-P", "-m", "sweeps.member")
 KINDS = ("cpu", "gpu", "tpu")
-
-
-def command(folder: Path, process: int | None, of: int, *further: str) -> list[str]:
-    """Returns the arguments of Python for a process of a launch; None where only the process itself will know its number."""
-    number = [] if process is None else ["--process", str(process)]
-    return [*ENTRY, str(folder), *number, "--of", str(of), *further]
-
-
-def source() -> dict[str, str]:
-    """Returns the environment of a member: it imports this very code, whatever lies where the command was given."""
-    path = str(Path(sweeps.__file__).parents[1])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))}
-
-
-def log_of(folder: Path, process: int) -> Path:
-    """Returns the file that takes what a process of a launch prints."""
-    return folder / (f"worker.{process}.log" if process else "worker.log")
 
 
 class Local:
@@ -107,7 +88,7 @@ class Local:
             # On a CPU a reduction's order, and with it the last bit, follows the number of threads.
             devices = ("--cores", "1")
         arguments = command(folder, process, hosts, "--host", "127.0.0.1", "--lock", str(lock.descriptor), *devices)
-        with log_of(folder, process).open("ab") as log:
+        with members.log_of(folder, process).open("ab") as log:
             child = subprocess.Popen(
                 [sys.executable, *arguments],
                 env=source(),

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from bench.errors import UserError, choose_from
 from sweeps import members
 from sweeps.executors import HOSTS, WORKERS, Capabilities, Facts, Option
-from sweeps.executors.local import command, log_of, source
+from sweeps.executors.start import command, source
 from sweeps.launch import Launch
 
 STRATEGIES = ("STRICT_SPREAD", "SPREAD", "PACK", "STRICT_PACK")
@@ -202,7 +202,7 @@ class Ray:
                 scheduling_strategy=where,
             )
             arguments = command(launch.folder, i, hosts, *self._cores())
-            refs.append(task.remote(str(log_of(launch.folder, i)), arguments, self._grace))
+            refs.append(task.remote(str(members.log_of(launch.folder, i)), arguments, self._grace))
         self._tasks[name] = _Tasks(refs, group, taken)
 
     def _cores(self) -> tuple[str, ...]:

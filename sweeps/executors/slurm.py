@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
 import shutil
 import signal
@@ -19,7 +18,7 @@ from bench.errors import UserError, choose_from
 from bench.records.atomic import read_json, write_json
 from sweeps import members
 from sweeps.executors import HOSTS, WORKERS, Capabilities, Facts, Option
-from sweeps.executors.local import command, log_of, source
+from sweeps.executors.start import command, source, title
 from sweeps.launch import Launch
 
 CLUSTERS = ("slurm", "local")
@@ -119,7 +118,7 @@ class Slurm:
             executor.update_parameters(timeout_min=self._minutes, tasks_per_node=hosts)
         else:
             executor.update_parameters(
-                name=_name(launch),
+                name=title(launch),
                 timeout_min=self._minutes,
                 nodes=hosts,
                 tasks_per_node=1,
@@ -128,7 +127,7 @@ class Slurm:
                 slurm_additional_parameters={"no-requeue": True},
                 **{f"slurm_{name}": value for name, value in self._sbatch.items()},
             )
-        logs = [str(log_of(folder, i)) for i in range(hosts)]
+        logs = [str(members.log_of(folder, i)) for i in range(hosts)]
         try:
             job = executor.submit(host, logs, command(folder, None, hosts))
         except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
@@ -148,7 +147,7 @@ class Slurm:
         if self._cluster == "local":
             return any(job.state == "RUNNING" for job, folder in self._jobs if folder == launch.folder)
         queue = self._ask()
-        return queue is None or _number(launch) in queue or _name(launch) in queue.values()
+        return queue is None or _number(launch) in queue or title(launch) in queue.values()
 
     def _ask(self) -> dict[str, str] | None:
         """Returns the names of this user's jobs in the queue by number, as last known; None where Slurm never answered."""
@@ -173,7 +172,7 @@ class Slurm:
 
     def _cancel(self, launch: Launch, *how: str) -> None:
         if self._cluster == "slurm":
-            which = [_number(launch)] if _number(launch) else [f"--name={_name(launch)}"]
+            which = [_number(launch)] if _number(launch) else [f"--name={title(launch)}"]
             with suppress(OSError, subprocess.SubprocessError):
                 subprocess.run(["scancel", *how, *which], capture_output=True, timeout=60, check=False)
             self._asked = float("-inf")
@@ -182,12 +181,6 @@ class Slurm:
         """Waits; nothing in Slurm says when a job has ended."""
         self._jobs = [(job, folder) for job, folder in self._jobs if job.state == "RUNNING"]
         time.sleep(seconds)
-
-
-def _name(launch: Launch) -> str:
-    """Returns the Slurm job's name, by which it is found should the coordinator die before it has noted the number."""
-    where = hashlib.sha256(str(launch.folder.resolve()).encode()).hexdigest()[:8]
-    return f"augreg-{where}-{launch.attempt}"
 
 
 def _number(launch: Launch) -> str:
