@@ -19,13 +19,6 @@ class TestLocal(Contract):
         return build("local", {"hosts": str(hosts)})
 
 
-class TestSubmitit(Contract):
-    """The Slurm executor with submitit's own cluster of one machine."""
-
-    def make(self, hosts=1):
-        return build("slurm", {"cluster": "local", "hosts": str(hosts)})
-
-
 @pytest.fixture
 def _quick(monkeypatch):
     monkeypatch.setattr(start, "ENTRY", QUICK)

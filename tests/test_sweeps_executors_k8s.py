@@ -134,7 +134,7 @@ class TestStandIn(Contract):
         cluster, path = tmp_path / "cluster", tmp_path / "bin" / "kubectl"
         (cluster / "jobsets").mkdir(parents=True)
         path.parent.mkdir()
-        path.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("kubectl.py")} "$@"\n')
+        path.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("stand_in_kubectl.py")} "$@"\n')
         path.chmod(0o755)
         monkeypatch.setenv("CLUSTER", str(cluster))
         monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
