@@ -301,12 +301,12 @@ def run(
 
 
 @cli.command()
-@click.argument("name", required=False)
-def executors(name: str | None) -> None:
+@click.argument("executor", required=False)
+def executors(executor: str | None) -> None:
     """List what can run workers, what it needs and where it has ever run, or the options of one."""
     from sweeps.executors import listing
 
-    for line in listing.list_lines() if name is None else listing.detail_lines(name):
+    for line in listing.list_lines() if executor is None else listing.detail_lines(executor):
         click.echo(line)
 
 

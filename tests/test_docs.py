@@ -19,6 +19,7 @@ from bench.points.variants import FAMILIES
 from bench.records.schema import COLUMNS
 from sweeps import named
 from sweeps.cli import cli
+from sweeps.executors import EXECUTORS, facts
 from sweeps.layout import Workdir
 from vtab import tasks
 
@@ -50,7 +51,8 @@ def section(title, level="##"):
 def table(text):
     """Returns the only table of a text, a dict a row; code marks are dropped."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    rows = [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
+    cells = [re.split(r"(?<!\\)\|", line.strip("|")) for line in lines]
+    rows = [[cell.strip().replace("`", "").replace("\\|", "|") for cell in row] for row in cells]
     head, rule, *body = rows
     assert all(set(cell) <= {"-", ":"} for cell in rule)
     return [dict(zip(head, row, strict=True)) for row in body]
@@ -116,6 +118,20 @@ def test_the_defaults_of_options_are_said():
     assert (defaults["-n"], defaults["--seed"]) == (64, 0)
     assert (defaults["--checkpoint-seconds"], defaults["--title"], defaults["--format"]) == (30.0, "augreg-bench", "md")
     assert defaults["--workers"] == 0
+
+
+def test_the_executors_and_their_options_are_these():
+    text = section("Executors")
+    assert re.findall(r"^### `(\w+)`$", text, re.MULTILINE) == list(EXECUTORS)
+    for name in EXECUTORS:
+        found, said = facts(name), section(f"`{name}`", "###")
+        for option, row in zip(found.options, table(said), strict=True):
+            assert row == {"option": option.name, "default": str(option.default), "meaning": option.about.replace("`", "")}
+        opening = " ".join(said.split("| option")[0].split())
+        assert found.about in opening[0].lower() + opening[1:] or found.about in opening
+        assert f"Ran: {found.ran}." in opening
+        assert (f"the extra `{found.extra}`" in opening) == bool(found.extra)
+        assert (f"`{found.program}` in PATH" in opening) == bool(found.program)
 
 
 def options_of(heading):

@@ -20,8 +20,8 @@ from sweeps.named import find
 from sweeps.run import Limits
 
 COMMANDS = (
-    *("cancel", "convert", "data", "heatmap", "models", "plan", "recommend", "report", "retry", "run", "select", "status"),
-    *("sweeps", "table", "utilisation", "why"),
+    *("cancel", "convert", "data", "executors", "heatmap", "models", "plan", "recommend", "report", "retry", "run", "select"),
+    *("status", "sweeps", "table", "utilisation", "why"),
 )
 
 
