@@ -16,8 +16,8 @@ from bench.records.atomic import write
 from sweeps.lock import Lock
 
 LOCK, ADDRESS, STOP, KILLED = "lock", "address", "stop", "killed"
-# What a lock's file says once its process has ended in an orderly way.
-_LEFT = "left"
+# What a lock's file also says once its process has ended in an orderly way.
+_LEFT = " left"
 # Until all processes of a launch have started: hosts of one allocation come up minutes apart.
 START_SECONDS = 600.0
 
@@ -51,15 +51,15 @@ def pids(folder: Path) -> list[int]:
     """Returns the numbers of the live processes of a launch that run on this machine."""
     found = []
     for path in sorted(folder.glob(f"{LOCK}*")):
-        pid, _, host = path.read_text().partition(" ") if Lock.held(path) else ("", "", "")
-        if pid.isdigit() and host == platform.node():
-            found.append(int(pid))
+        said = path.read_text().split() if Lock.held(path) else []
+        if len(said) >= 2 and said[1] == platform.node():
+            found.append(int(said[0]))
     return found
 
 
 def leave(lock: Lock) -> None:
     """Notes that this process ends in an orderly way; it still holds its lock."""
-    lock.write(_LEFT)
+    lock.write(holder() + _LEFT)
 
 
 def lost(folder: Path, process: int) -> bool:
@@ -68,7 +68,8 @@ def lost(folder: Path, process: int) -> bool:
     if not path.exists() or Lock.held(path):
         return False
     # An empty one is about to be locked.
-    return path.read_text() not in ("", _LEFT)
+    said = path.read_text()
+    return bool(said) and not said.endswith(_LEFT)
 
 
 def tell(folder: Path, what: str) -> None:

@@ -152,8 +152,8 @@ def test_the_kind_of_device_follows_what_jax_is_told(platforms, kind, monkeypatc
 
 def test_an_accelerator_is_one_worker_unless_masked(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "tpu")
-    assert build("local", {}).describe()[:4] == ("local", 1, 0, "tpu")
-    assert build("local", {"devices": "0,1|2,3"}).describe()[:4] == ("local", 2, 2, "tpu")
+    assert build("local", {}).describe()[:4] == ("local", 1, "tpu", 0)
+    assert build("local", {"devices": "0,1|2,3"}).describe()[:4] == ("local", 2, "tpu", 2)
     assert build("local", {"devices": "0,1|2,3", "hosts": "2"}).capacity() == 1
 
 

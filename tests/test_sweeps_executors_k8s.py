@@ -46,6 +46,19 @@ def manifest(options):
     return executor, executor.jobset(at(Path("/shared/results/two-models"), executor.describe().hosts))
 
 
+@pytest.fixture(autouse=True)
+def _no_data(monkeypatch):
+    for name in ("AUGREG_DATA", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_pods_are_told_where_data_is(monkeypatch):
+    monkeypatch.setenv("AUGREG_DATA", "gs://bucket/tfds")
+    [job] = manifest(PLAIN)[1]["spec"]["replicatedJobs"]
+    [container] = job["template"]["spec"]["template"]["spec"]["containers"]
+    assert {"name": "AUGREG_DATA", "value": "gs://bucket/tfds"} in container["env"]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_manifest_is_the_golden_one(name):
     assert [manifest(CASES[name])[1]] == list(yaml.safe_load_all((GOLDEN / f"jobset_{name}.yaml").read_text()))

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from executor_contract import QUICK, Contract, gone, quick, under_way, wait_for
 from made import SWEEP
+from processes import ENVIRONMENT, assert_same_results, finish
+from processes import start as begin
 
 from bench.errors import UserError
 from sweeps import members
@@ -30,6 +32,8 @@ def cluster():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        for name in os.environ.keys() - ENVIRONMENT.keys():
+            patch.delenv(name)
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         patch.setenv("PYTHONPATH", start.source()["PYTHONPATH"])
         small = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
@@ -56,7 +60,7 @@ def _quick(monkeypatch):
 @pytest.mark.usefixtures("cluster", "_quick")
 def test_a_slice_is_taken_as_a_whole(tmp_path):
     executor = build("ray", {"slice": "v4-16"})
-    assert executor.describe()[:4] == ("ray", 1, 4, "tpu")
+    assert executor.describe()[:4] == ("ray", 1, "tpu", 4)
     assert executor.describe().hosts == 2
     job = quick(tmp_path, 10_000, hosts=2)
     launch = Launch.new(job)
@@ -100,6 +104,34 @@ def test_a_node_is_killed_in_mid_sweep_and_every_run_has_one_record(cluster, tmp
     assert Launch.read(lost[0]).outcome() in (None, {"status": "preempted", "error": ""})
     assert executor.capacity() == 2
     assert not any(members.alive(path) for path in workdir.jobs.glob("*/*"))
+
+
+@pytest.mark.faults
+def test_a_node_is_killed_under_a_sweep_that_trains_and_the_table_is_that_of_an_undisturbed_one(cluster, tmp_path):
+    undisturbed, workdir = tmp_path / "undisturbed", tmp_path / "work"
+    finish("smoke", undisturbed, timeout=900)
+    ray_options = ("--executor", "ray", "--option", f"address={cluster.address}", "--checkpoint-seconds", "0")
+    process = begin("smoke", workdir, *ray_options)
+    raylets = {node.all_processes["raylet"][0].process.pid for node in cluster.worker_nodes}
+    lost = []
+
+    def struck():
+        assert process.poll() is None, (tmp_path / "work.log").read_text()
+        for path in workdir.glob("runs/*/attempts/*/checkpoints/*/manifest.json"):
+            job, number = path.parents[2].name.rsplit(".", 1)
+            for pid in members.pids(workdir / "jobs" / job / number):
+                if not lost and (raylet := parent(parent(pid))) in raylets:
+                    os.kill(raylet, signal.SIGKILL)
+                    lost.append(path.parents[2].name)
+        return lost
+
+    wait_for(struck, 900)
+    assert process.wait(900) == 0, (tmp_path / "work.log").read_text()
+    assert_same_results(undisturbed, workdir)
+    records = list(Workdir(workdir).records())
+    assert len(records) == len({record.config.name for record in records}) == 12
+    [job], number = {lost[0].rsplit(".", 1)[0]}, lost[0].rsplit(".", 1)[1]
+    assert sorted(p.name for p in (workdir / "jobs" / job).glob("[0-9]*"))[-1] > number
 
 
 def parent(pid):

@@ -85,7 +85,7 @@ def test_options_become_parameters_of_the_batch_script(cluster, tmp_path):
     assert "no-requeue" in found
     assert found["job-name"] == start.title(launch)
     assert "\nmodule load cuda\n" in script
-    assert executor.describe()[:4] == ("slurm", 32, 8, "gpu")
+    assert executor.describe()[:4] == ("slurm", 32, "gpu", 8)
     executor.kill(launch)
     gone(executor, launch)
 

@@ -16,8 +16,8 @@ class Capabilities(NamedTuple):
     Attributes:
       name: of the executor.
       slots: jobs at once.
-      devices_per_job: of one process of a job; 0 is all that the process sees.
       device: kind of device: `cpu`, `gpu` or `tpu`.
+      devices_per_job: of one process of a job; 0 is all that the process sees.
       preemptible: whether places may be taken away at any time.
       survives: whether workers outlive the coordinator.
       note: what else one should know, one line.
@@ -26,8 +26,8 @@ class Capabilities(NamedTuple):
 
     name: str
     slots: int
-    devices_per_job: int = 0
     device: str = "cpu"
+    devices_per_job: int = 0
     preemptible: bool = False
     survives: bool = True
     note: str = ""

@@ -22,7 +22,7 @@ from bench.errors import UserError
 from bench.records.atomic import write
 from sweeps import members
 from sweeps.executors import HOSTS, WORKERS, Capabilities, Facts, Option
-from sweeps.executors.start import command, title
+from sweeps.executors.start import carried, command, title
 from sweeps.launch import Launch
 
 FACTS = Facts(
@@ -92,7 +92,7 @@ class K8s:
         device = "tpu" if tpus else "gpu" if gpus else "cpu"
         note = f"needs the claim {self._given['claim']} at {self._given['mount']}"
         hosts = max(self._given["hosts"], 1)
-        return Capabilities("k8s", self.capacity(), tpus or gpus or self._given["cpus"], device, True, True, note, hosts)
+        return Capabilities("k8s", self.capacity(), device, tpus or gpus or self._given["cpus"], True, True, note, hosts)
 
     # What is written
 
@@ -187,7 +187,10 @@ class K8s:
                     "name": "member",
                     "image": given["image"],
                     "command": ["python", *command(launch.folder.resolve(), None, launch.job.settings.hosts, *arguments)],
-                    "env": [{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+                    "env": [
+                        {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                        *({"name": name, "value": value} for name, value in carried().items()),
+                    ],
                     "resources": {
                         "requests": {"cpu": given["cpus"], "memory": given["memory"]},
                         "limits": {"memory": given["memory"], **chips},

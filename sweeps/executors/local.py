@@ -61,7 +61,7 @@ class Local:
     def describe(self) -> Capabilities:
         """Returns what it can do."""
         note = f"masks {self._masks}" if self._masks else "one core a process" if self._device == "cpu" else "all devices"
-        return Capabilities("local", self._workers, self._size, self._device, False, True, note, self._hosts)
+        return Capabilities("local", self._workers, self._device, self._size, False, True, note, self._hosts)
 
     def launch(self, launch: Launch) -> None:
         """Starts the members in sessions of their own, so that neither Ctrl-C nor the coordinator's death reaches them."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from bench.errors import UserError, choose_from
 from sweeps import members
 from sweeps.executors import HOSTS, WORKERS, Capabilities, Facts, Option
-from sweeps.executors.start import command, source
+from sweeps.executors.start import carried, command, source
 from sweeps.launch import Launch
 
 STRATEGIES = ("STRICT_SPREAD", "SPREAD", "PACK", "STRICT_PACK")
@@ -45,7 +45,7 @@ POD_TYPE, SLICE = "ray.io/tpu-pod-type", "ray.io/tpu-slice-name"
 _LOOK_SECONDS = 2.0
 
 
-def host(log: str, arguments: list[str], grace: float) -> int:
+def host(log: str, arguments: list[str], grace: float, environment: dict[str, str]) -> int:
     """Is the task: starts a member on whatever node it runs on, and stays with it.
 
     Returns:
@@ -57,7 +57,7 @@ def host(log: str, arguments: list[str], grace: float) -> int:
     with open(log, "ab") as file:  # noqa: PTH123 - a plain string came over the wire
         child = subprocess.Popen(
             [sys.executable, *arguments, *mine],
-            env=source(),
+            env={**source(), **environment},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
@@ -173,7 +173,7 @@ class Ray:
         device = self._device()
         note = "workers end with the coordinator; needs a folder that all nodes share"
         each = int(self._needs[device.upper()])
-        return Capabilities("ray", self.capacity(), each, device, True, False, note, self._hosts)
+        return Capabilities("ray", self.capacity(), device, each, True, False, note, self._hosts)
 
     def launch(self, launch: Launch) -> None:
         """Hands the tasks to Ray, which starts them where and when there is room."""
@@ -202,7 +202,7 @@ class Ray:
                 scheduling_strategy=where,
             )
             arguments = command(launch.folder, i, hosts, *self._cores())
-            refs.append(task.remote(str(members.log_of(launch.folder, i)), arguments, self._grace))
+            refs.append(task.remote(str(members.log_of(launch.folder, i)), arguments, self._grace, carried()))
         self._tasks[name] = _Tasks(refs, group, taken)
 
     def _cores(self) -> tuple[str, ...]:

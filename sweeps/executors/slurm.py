@@ -106,7 +106,7 @@ class Slurm:
         gpus = int(self._sbatch.get("gpus_per_node", 0))
         survives = self._cluster == "slurm"
         note = "needs a folder that all nodes share"
-        return Capabilities("slurm", self._workers, gpus, "gpu" if gpus else "cpu", True, survives, note, self._hosts)
+        return Capabilities("slurm", self._workers, "gpu" if gpus else "cpu", gpus, True, survives, note, self._hosts)
 
     def launch(self, launch: Launch) -> None:
         """Submits a job and keeps its number in the launch's folder."""

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import sweeps
+from bench.points import files
 from sweeps.launch import Launch
 
 # How a member is started, in front of its arguments.
@@ -23,6 +24,11 @@ def source() -> dict[str, str]:
     """Returns the environment of a member: it imports this very code, whatever lies where the command was given."""
     path = str(Path(sweeps.__file__).parents[1])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))}
+
+
+def carried() -> dict[str, str]:
+    """Returns what of this environment a member needs on any machine: where data is."""
+    return {name: os.environ[name] for name in (files.DATA, "TFDS_DATA_DIR") if os.environ.get(name)}
 
 
 def title(launch: Launch) -> str:
