@@ -17,7 +17,9 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bench.errors import UserError
@@ -153,7 +155,8 @@ def _hold(given: argparse.Namespace) -> Lock | None:
             time.sleep(0 if lock else 0.05)
     if lock is None or members.over(given.folder):
         return None
-    lock.write(members.holder())
+    with suppress(OSError):  # on a full disk nobody can be signalled; the folder's files still say what to do
+        lock.write(members.holder())
     return lock
 
 
@@ -178,6 +181,9 @@ def main(arguments: Sequence[str], work: Callable[[argparse.Namespace, Watch], i
     except UserError as error:
         print(f"member {given.process}: {error}", file=sys.stderr)
         code = 2
+    except Exception:
+        traceback.print_exc()
+        code = 1
     if code and given.of > 1:
         sys.stderr.flush()
         os._exit(code)  # not through jax's farewell, which waits for processes that wait for this one

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from bench.errors import UserError
@@ -18,8 +19,9 @@ from sweeps.lock import Lock
 LOCK, ADDRESS, STOP, KILLED = "lock", "address", "stop", "killed"
 # What a lock's file also says once its process has ended in an orderly way.
 _LEFT = " left"
-# Until all processes of a launch have started: hosts of one allocation come up minutes apart.
-START_SECONDS = 600.0
+# Until all processes of a launch have started: hosts of one allocation come up minutes apart. Less than the silence after which
+# the coordinator gives a launch up.
+START_SECONDS = 240.0
 
 
 def lock_of(folder: Path, process: int) -> Path:
@@ -59,7 +61,8 @@ def pids(folder: Path) -> list[int]:
 
 def leave(lock: Lock) -> None:
     """Notes that this process ends in an orderly way; it still holds its lock."""
-    lock.write(holder() + _LEFT)
+    with suppress(OSError):  # of a full disk: who cannot say so has still left
+        lock.write(holder() + _LEFT)
 
 
 def lost(folder: Path, process: int) -> bool:

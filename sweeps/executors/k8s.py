@@ -257,7 +257,7 @@ class K8s:
             done = self._run("get", "jobsets", "--selector", "app.kubernetes.io/name=augreg", "--output", "json")
             if done.returncode == 0:
                 self._known = {item["metadata"]["name"]: not _over(item) for item in json.loads(done.stdout)["items"]}
-                self._asked = time.monotonic()
+            self._asked = time.monotonic()
         return self._known
 
     def interrupt(self, launch: Launch) -> None:

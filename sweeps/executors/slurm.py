@@ -156,7 +156,7 @@ class Slurm:
             with suppress(OSError, subprocess.SubprocessError):
                 lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
                 self._queue = dict(line.split(maxsplit=1) for line in lines if line.strip())
-                self._asked = time.monotonic()
+            self._asked = time.monotonic()
         return self._queue
 
     def interrupt(self, launch: Launch) -> None:
