@@ -98,9 +98,9 @@ def main() -> int:
     """Answers one question: a line once the device is there, another when the programs are timed."""
     question = json.loads(sys.stdin.readline())
     if question["pin"]:
-        from sweeps.executors.pinned import cores, pin
+        from sweeps.executors import slots
 
-        pin(cores()[-1])
+        slots.confine("cpu", (slots.cores()[-1],))
     import jax
 
     # What a worker imports before it trains.
