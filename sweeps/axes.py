@@ -25,6 +25,12 @@ class By:
     field: str
     values: Mapping[Any, Any]
 
+    def __str__(self) -> str:
+        groups: dict[str, list[str]] = {}
+        for key, value in self.values.items():
+            groups.setdefault(shown(value), []).append(str(key))
+        return f"by {self.field}: " + "; ".join(f"{', '.join(keys)}: {value}" for value, keys in groups.items())
+
 
 @dataclass(frozen=True)
 class When:
@@ -41,6 +47,15 @@ class When:
     among: Sequence[Any]
     values: Sequence[Any]
     otherwise: Any = None
+
+    def __str__(self) -> str:
+        elsewhere = "" if self.otherwise is None else f"; {shown(self.otherwise)} elsewhere"
+        return f"only where {self.field} is {' or '.join(map(shown, self.among))}{elsewhere}"
+
+
+def shown(value: Any) -> str:
+    """Returns a value, or several, for people."""
+    return ", ".join(map(shown, value)) if isinstance(value, list | tuple) else str(value) or "''"
 
 
 Values = Sequence[Any] | By | When
@@ -99,7 +114,7 @@ class Grid:
     """A product of axes.
 
     Attributes:
-      axes: field name, or several joined by "=" that share one value, to the list of its values, a `By` with lists, or a `When`;
+      axes: field name, or several joined by "=" that share one value, to the list of its values, a `By` with lists or a `When`;
         an axis comes after those that it depends on.
       fixed: fields with one value, or with a `By`.
       of: of a transfer's grid: which upstream runs it is for, by the values of some of their fields; all by default.

@@ -1,15 +1,16 @@
 """The order in which a factorial grid is walked: stopped anywhere, it has told as much about every main effect as it could.
 
-The walk goes along the diagonal of the product of the axes: step t stands at level (t + shift) mod n of an axis of n levels. The
-shifts are the cosets of the diagonal in the product of the cyclic groups, so for every t modulo the least common multiple of the
-sizes each shift is due exactly once. Which one comes next is what decides whether two axes stay aliased (along the plain diagonal
-of a 2 x 2 grid the two factors are one): of the shifts still due, the walk takes the one that keeps all levels and all pairs of
-levels most even, pairs weighted so that their sum of squares is that of Cramer's V, the correlation of two axes.
+The walk goes along the diagonal of the product of the axes: step t stands at level (t + shift) mod n of an axis of n levels.
+The shifts are the cosets of the diagonal in the product of the cyclic groups, so for every t modulo the least common multiple
+of the sizes each shift is due exactly once. Which one comes next is what decides whether two axes stay aliased (along the
+plain diagonal of a 2 x 2 grid the two factors are one): of the shifts still due, the walk takes the one that keeps all levels
+and all pairs of levels most even, pairs weighted so that their sum of squares is that of Cramer's V, the correlation of two
+axes.
 
 Nothing is random and nothing is searched twice: the work of a step depends on the number of axes, not on the number of points.
-What holds, and is tested: at 30% of a grid, if that is at least twice the number of parameters of the model of main effects, every
-main effect is estimable with at most `INFLATION` times the variance that a balanced part of that size would give; in every prefix
-the counts of an axis's levels differ from equal shares by at most the number of levels of the longest axis.
+What holds, and is tested: at 30% of a grid, if that is at least twice the number of parameters of the model of main effects,
+every main effect is estimable with at most `INFLATION` times the variance that a balanced part of that size would give; in
+every prefix the counts of an axis's levels differ from equal shares by at most the number of levels of the longest axis.
 """
 
 from __future__ import annotations
@@ -79,6 +80,6 @@ def _walk(sizes: tuple[int, ...], width: int) -> NDArray[np.int64]:
 
 
 def interleave(groups: Sequence[Sequence[T]]) -> list[T]:
-    """Returns the members of all groups, each group in its own order, so that every prefix has the same share of every group."""
+    """Returns the members of all groups, each group in its own order; every prefix has about the same share of every group."""
     places = [((i + 0.5) / len(group), g, i) for g, group in enumerate(groups) for i in range(len(group))]
     return [groups[g][i] for _, g, i in sorted(places)]

@@ -28,7 +28,7 @@ class Change(NamedTuple):
     changed: str
 
 
-class _Changed(Exception):
+class _ChangedError(Exception):
     pass
 
 
@@ -65,12 +65,12 @@ def extends(old: Skeleton, new: Skeleton) -> Extension | Change:
     try:
         for kind in KINDS:
             if len(old[kind]) != len(new[kind]):
-                raise _Changed(f"it had {len(old[kind])} grids of {kind} runs and has {len(new[kind])}")
+                raise _ChangedError(f"it had {len(old[kind])} grids of {kind} runs and has {len(new[kind])}")
             for before, after in zip(old[kind], new[kind], strict=True):
                 added += _Comparison(kind, old, before).grid(after)
         if old.get("search") != new.get("search"):
-            raise _Changed("it searches in another way")
-    except _Changed as changed:
+            raise _ChangedError("it searches in another way")
+    except _ChangedError as changed:
         return Change(str(changed))
     return Extension("; ".join(dict.fromkeys(added)))
 
@@ -84,7 +84,7 @@ def _anywhere(spec: Any) -> list[Any]:
 
 
 class _Comparison:
-    """Compares two grids axis by axis; methods return what was added, and raise `_Changed` where more than that happened."""
+    """Compares two grids axis by axis; methods return what was added, and raise `_ChangedError` where more than that happened."""
 
     def __init__(self, kind: str, whole: Skeleton, old: Mapping[str, Any]) -> None:
         self._kind, self._whole, self._old = kind, whole, old
@@ -96,10 +96,10 @@ class _Comparison:
         for name in dict.fromkeys([*before, *after]):
             old_spec, new_spec = before.get(name, self._default(name)), after.get(name, self._default(name))
             if old_spec is None or new_spec is None:
-                raise _Changed(f"{name} is {'new' if old_spec is None else 'gone'} in its {self._kind} runs")
+                raise _ChangedError(f"{name} is {'new' if old_spec is None else 'gone'} in its {self._kind} runs")
             added += self._spec(name, old_spec, new_spec)
         if self._old["of"].keys() != new["of"].keys():
-            raise _Changed(f"other {self._kind} runs are chosen by their upstream runs")
+            raise _ChangedError(f"other {self._kind} runs are chosen by their upstream runs")
         for name, values in self._old["of"].items():
             added += self._list(f"{self._kind} runs of {name}", values, new["of"][name])
         return added
@@ -123,28 +123,28 @@ class _Comparison:
             after = dict(values)
             if isinstance(old, list):
                 # One value for all became one for each of another field's values.
-                before = {key: old for key in self._values(new["by"])}
+                before = dict.fromkeys(self._values(new["by"]), old)
             elif old.get("by") == new["by"]:
                 before = dict(tuple(pair) for pair in old["values"])
             else:
-                raise _Changed(f"{name} depends on something else")
+                raise _ChangedError(f"{name} depends on something else")
             if gone := [key for key in before if key not in after]:
-                raise _Changed(f"{name} has no value for {new['by']}={gone[0]} any more")
+                raise _ChangedError(f"{name} has no value for {new['by']}={gone[0]} any more")
             return [line for key, was in before.items() for line in self._list(f"{name} of {key}", was, after[key])]
         if isinstance(old, Mapping) and isinstance(new, Mapping) and old.get("when") == new.get("when") is not None:
             if old["otherwise"] != new["otherwise"]:
-                raise _Changed(f"{name} was {old['otherwise']} elsewhere and is {new['otherwise']}")
+                raise _ChangedError(f"{name} was {old['otherwise']} elsewhere and is {new['otherwise']}")
             parents = self._values(new["when"])
             if any((v in old["among"]) != (v in new["among"]) for v in parents):
-                raise _Changed(f"{name} exists for other values of {new['when']}")
+                raise _ChangedError(f"{name} exists for other values of {new['when']}")
             return self._list(name, old["values"], new["values"])
-        raise _Changed(f"{name} depends on something else")
+        raise _ChangedError(f"{name} depends on something else")
 
     @staticmethod
     def _list(name: str, old: list[Any], new: list[Any]) -> list[str]:
         gone, more = [v for v in old if v not in new], [v for v in new if v not in old]
         if gone and len(old) == len(new) == 1:
-            raise _Changed(f"{name} was {old[0]} and is {new[0]}")
+            raise _ChangedError(f"{name} was {old[0]} and is {new[0]}")
         if gone:
-            raise _Changed(f"{name} has no {', '.join(map(str, gone))} any more")
+            raise _ChangedError(f"{name} has no {', '.join(map(str, gone))} any more")
         return [f"{name} {', '.join(map(str, more))}"] if more else []

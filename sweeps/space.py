@@ -11,7 +11,7 @@ from bench.errors import UserError
 from bench.points import Config, Transfer, Upstream
 from bench.points.datasets import PROPRIETARY_SETS
 from bench.train.static import Static
-from sweeps.axes import UP, By, Grid, Values, When, fields_of
+from sweeps.axes import UP, By, Grid, When, fields_of
 from sweeps.order import interleave
 
 __all__ = ["Axis", "By", "Grid", "Sweep", "When"]
@@ -161,8 +161,8 @@ class Sweep:
         closed = [name for name in self.sets() if name in PROPRIETARY_SETS]
         if closed:
             raise UserError(
-                f"sweep {self.name!r} trains on {' and '.join(closed)}, proprietary and readable by nobody outside its owner: put"
-                f" another upstream set in its place, as in `augreg run {self.name} --upstream i21k`"
+                f"sweep {self.name!r} trains on {' and '.join(closed)}, proprietary and readable by nobody outside its owner:"
+                f" put another upstream set in its place, as in `augreg run {self.name} --upstream i21k`"
             )
 
 
@@ -173,11 +173,13 @@ def _grids(given: Grid | Sequence[Grid] | None) -> tuple[Grid, ...]:
 
 
 def _axes(kind: str, number: int, grid: Grid, whole: Grid, build: Callable[[Mapping[str, Any]], Config]) -> list[Axis]:
-    return [
-        Axis(kind, number, names, values, _static(whole, names, values, build), _condition(spec))
-        for names, spec in grid.axes.items()
-        if len(values := whole.values(names)) > 1 or isinstance(spec, When)
-    ]
+    found = []
+    for names, spec in grid.axes.items():
+        values = whole.values(names)
+        if len(values) > 1 or isinstance(spec, When):
+            condition = str(spec) if isinstance(spec, By | When) else ""
+            found.append(Axis(kind, number, names, values, _static(whole, names, values, build), condition))
+    return found
 
 
 def _static(grid: Grid, names: str, values: Sequence[Any], build: Callable[[Mapping[str, Any]], Config]) -> bool:
@@ -185,15 +187,6 @@ def _static(grid: Grid, names: str, values: Sequence[Any], build: Callable[[Mapp
     first = grid.first(names)
     points = ({**first, **dict.fromkeys(fields_of(names), value)} for value in values)
     return len({Static.of(build(grid.complete(point))) for point in points}) > 1
-
-
-def _condition(spec: Values) -> str:
-    if isinstance(spec, By):
-        return f"by {spec.field}: " + "; ".join(f"{key}: {', '.join(map(str, v))}" for key, v in spec.values.items())
-    if isinstance(spec, When):
-        elsewhere = "" if spec.otherwise is None else f"; {spec.otherwise} elsewhere"
-        return f"only where {spec.field} is {' or '.join(map(str, spec.among))}{elsewhere}"
-    return ""
 
 
 def _sets(grid: Grid) -> Sequence[str]:

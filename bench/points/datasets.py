@@ -79,8 +79,8 @@ UPSTREAM: dict[str, UpstreamSet] = {
             files=Files("cifar100:3", "train[:49000]", "train[49000:]", "test"),
             side=32,
         ),
-        # Training from scratch on two of the tasks ("How to train your ViT?", figure 2 and appendix A), with the tasks' cuts; batch
-        # and warm-up, which are not stated, are those of a transfer of 10,000 steps.
+        # Training from scratch on two of the tasks ("How to train your ViT?", figure 2 and appendix A), with the tasks' cuts;
+        # batch and warm-up, which are not stated, are those of a transfer of 10,000 steps.
         UpstreamSet(
             "oxford_iiit_pet",
             *(3_312, 368, 3_669, 37, 224, 512, 500),

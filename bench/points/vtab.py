@@ -1,8 +1,8 @@
 """VTAB's 19 tasks as data, each as two tasks: all of its training images, `vtab_NAME`, and 1,000 of them, `vtab1k_NAME`.
 
-Sources: google-research/task_adaptation, `data/*.py` and their tests, which state every split and its size; the versions are those
-that TensorFlow Datasets still builds. Of the 1,000 images 800 are learnt from and 200 select (VTAB's `train800` and `val200`).
-Cuts differ from AugReg's even where the images are the same, hence the names.
+Sources: google-research/task_adaptation, `data/*.py` and their tests, which state every split and its size; the versions are
+those that TensorFlow Datasets still builds. Of the 1,000 images 800 are learnt from and 200 select (VTAB's `train800` and
+`val200`). Cuts differ from AugReg's even where the images are the same, hence the names.
 """
 
 from __future__ import annotations
