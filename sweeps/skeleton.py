@@ -84,7 +84,7 @@ def _anywhere(spec: Any) -> list[Any]:
 
 
 class _Comparison:
-    """Compares two grids axis by axis; methods return what was added, and raise `_ChangedError` where more than that happened."""
+    """Compares two grids axis by axis; methods return what was added and raise `_ChangedError` where more has happened."""
 
     def __init__(self, kind: str, whole: Skeleton, old: Mapping[str, Any]) -> None:
         self._kind, self._whole, self._old = kind, whole, old
