@@ -34,12 +34,13 @@ def run_sweep(
     """Runs (or goes on with) a sweep and writes its results; with `spending` nothing is launched that would pass its limit.
 
     Raises:
-      UserError: unknown sweep, folder in use or of another sweep, or runs failed (the results of the others are written).
+      UserError: unknown sweep, a proprietary set, folder in use or of another sweep, or runs failed (the results of the others are written).
     """
     started = time.monotonic()
     console = Console(stderr=True)
     say = partial(console.print, highlight=False, soft_wrap=True)
     sweep, workdir = find(name), Workdir(path)
+    sweep.check_sets()
     study = Study(storage, sweep) if storage else None
     busy = accounting.waste(accounting.reports(workdir), ()).total
     if spending:
