@@ -34,7 +34,8 @@ def run_sweep(
     """Runs (or goes on with) a sweep and writes its results; with `spending` nothing is launched that would pass its limit.
 
     Raises:
-      UserError: unknown sweep, a proprietary set, folder in use or of another sweep, or runs failed (the results of the others are written).
+      UserError: unknown sweep, a proprietary set, folder in use or of another sweep, or runs failed (the others' results are
+        written).
     """
     started = time.monotonic()
     console = Console(stderr=True)

@@ -23,8 +23,8 @@ from sweeps.order import walk
 class FactorialSampler(BaseSampler):
     """Samples a full grid without repetition.
 
-    Trials beyond the last point end as pruned as soon as they ask for a parameter, and stop the worker that began them; there is at
-    most one for every worker.
+    Trials beyond the last point end as pruned as soon as they ask for a parameter, and stop the worker that began them; there
+    is at most one for every worker.
 
     Args:
       axes: name of every parameter to its values.
@@ -72,8 +72,12 @@ class FactorialSampler(BaseSampler):
             study.stop()
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:  # noqa: ARG002
+        self,
+        study: Study,  # noqa: ARG002
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
         """Returns a parameter's value in the trial's point.
 
         Raises:
