@@ -2,10 +2,10 @@
 
 The paper's text and figures call two of the levels differently (its `light1` is the released `light0`, its `light2` the
 released `light1`, its `heavy*` the released `strong*`). Code and file names use the released names; figures print the paper's.
-Sources: "How to train your ViT?", section 3.3, and the released index.csv; its appendix A for two more of the runs from
-scratch; NFNet: the paper's appendix A.1 and its code (experiment_nfnets.py); EfficientNetV2: the code's strengths of the last
-of four stages (`bench.points.progressive` has the others), and those of the paper's Table 6, which has no CutMix; CoAtNet: its
-paper's table of hyper-parameters. All draw from the same sixteen operations.
+Sources: "How to train your ViT?", section 3.3, and the released index.csv; NFNet: the paper's appendix A.1 and its code
+(experiment_nfnets.py); EfficientNetV2: the code's strengths of the last of four stages (`bench.points.progressive` has the
+others), and those of the paper's Table 6, which has no CutMix; CoAtNet: its paper's table of hyper-parameters. All draw from
+the same sixteen operations. Two levels (`scratch1`, `scratch2`) are those of the first paper's appendix A without a name.
 """
 
 from __future__ import annotations
