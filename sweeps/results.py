@@ -10,6 +10,7 @@ from bench.records.atomic import export
 from bench.records.table import from_records, write_table
 from sweeps.layout import Workdir
 
+# The last one is written last.
 FILES = ("table.csv", "heatmap.png", "selection.png", "recommended.md", "report.html")
 
 
@@ -19,7 +20,7 @@ def table_of(workdir: Workdir) -> pd.DataFrame:
 
 
 def write_results(workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame:
-    """Writes all of `FILES` and returns the recommended table.
+    """Writes `FILES` and returns the recommended table; a sweep without transfers has no `selection.png`.
 
     Args:
       workdir: whose records are drawn.
@@ -33,7 +34,8 @@ def write_results(workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame:
     folder, table = workdir.path, table_of(workdir)
     write_table(table, folder / "table.csv")
     heatmap.save(heatmap.draw(heatmap.cells(table)), folder / "heatmap.png")
-    selection.save(selection.draw(compare(table)), folder / "selection.png")
+    if table["adapt_filename"].notna().any():
+        selection.save(selection.draw(compare(table)), folder / "selection.png")
     recommended = recommend(table)
     export(folder / "recommended.md", to_text(recommended, "md"))
     page.write_page(table, folder / "report.html", f"augreg-bench: {workdir.sweep()}", notes)

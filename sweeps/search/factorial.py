@@ -1,8 +1,8 @@
 """An Optuna sampler for full grids: every point exactly once, in the order of `sweeps.order`, at the same cost for any grid.
 
 The point of a trial follows from its number alone, which storages hand out once each. So any number of threads, processes and
-machines can work on one study, and no other trial is read to choose a point. Optuna's own `GridSampler` reads all trials for every new
-one, and workers that are idle at the end run points twice.
+machines can work on one study, and no other trial is read to choose a point. Optuna's own `GridSampler` reads all trials for
+every new one, and workers that are idle at the end run points twice.
 """
 
 from __future__ import annotations
