@@ -9,9 +9,14 @@ import pandas as pd
 from bench.records.atomic import export
 from bench.records.table import from_records, write_table
 from sweeps.layout import Workdir
+from sweeps.space import Sweep
 
-# The last one is written last.
 FILES = ("table.csv", "heatmap.png", "selection.png", "recommended.md", "report.html")
+
+
+def expected(sweep: Sweep) -> list[str]:
+    """Returns the files that a finished sweep leaves: where nothing is transferred, there is nothing to select."""
+    return [file for file in FILES if file != "selection.png" or sweep.size[1]]
 
 
 def table_of(workdir: Workdir) -> pd.DataFrame:
@@ -20,7 +25,7 @@ def table_of(workdir: Workdir) -> pd.DataFrame:
 
 
 def write_results(workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame:
-    """Writes `FILES` and returns the recommended table; a sweep without transfers has no `selection.png`.
+    """Writes the files of `expected` and returns the recommended table.
 
     Args:
       workdir: whose records are drawn.

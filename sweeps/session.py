@@ -15,7 +15,7 @@ from sweeps.executors import Executor
 from sweeps.job import Settings
 from sweeps.layout import Workdir
 from sweeps.named import find
-from sweeps.results import FILES, write_results
+from sweeps.results import expected, write_results
 from sweeps.run import Coordinator, Limits
 from sweeps.study import Study
 from sweeps.timing import timing
@@ -50,7 +50,7 @@ def run_sweep(
         spending.check(sweep.name, remaining)
     coordinator = Coordinator(sweep, workdir, executor, settings, limits, study=study, spending=spending)
     before = coordinator.status()
-    if before.complete and (path / FILES[-1]).exists():
+    if before.complete and all((path / file).exists() for file in expected(sweep)):
         coordinator.close()
         say(f"{name}: all runs are done ({before.summary()}); nothing to do. Results: {path}")
         return

@@ -9,12 +9,12 @@ minival. Sources: "How to train your ViT?", sections 3.3 to 3.5 and Table 4; the
 the released index only.
 """
 
-from sweeps.recipes import AUGREG_AXES, AUGREG_TRANSFERS
+from sweeps.recipes import TABLE_4, VIT_AXES
 from sweeps.space import Grid, Sweep
 
 SWEEP = Sweep(
     name="augreg-i1k",
     about=__doc__,
-    upstream=Grid(AUGREG_AXES, fixed={"dataset": "i1k", "epochs": 300.0, "lr": 0.001}),
-    transfer=AUGREG_TRANSFERS,
+    upstream=Grid(VIT_AXES, fixed={"dataset": "i1k", "epochs": 300.0, "lr": 0.001}),
+    transfer=TABLE_4,
 )

@@ -9,12 +9,12 @@ Expect the third map of figure 4: augmentation helps from B/32 on and still hurt
 released index only.
 """
 
-from sweeps.recipes import AUGREG_AXES, AUGREG_TRANSFERS
+from sweeps.recipes import TABLE_4, VIT_AXES
 from sweeps.space import Grid, Sweep
 
 SWEEP = Sweep(
     name="augreg-i21k-300ep",
     about=__doc__,
-    upstream=Grid(AUGREG_AXES, fixed={"dataset": "i21k", "epochs": 300.0, "lr": 0.001}),
-    transfer=AUGREG_TRANSFERS,
+    upstream=Grid(VIT_AXES, fixed={"dataset": "i21k", "epochs": 300.0, "lr": 0.001}),
+    transfer=TABLE_4,
 )

@@ -8,12 +8,12 @@ Expect the second map of figure 4: any augmentation hurts all but the largest mo
 your ViT?", sections 3.3 to 3.5 and Table 4; the fourth learning rate of the small tasks is in the released index only.
 """
 
-from sweeps.recipes import AUGREG_AXES, AUGREG_TRANSFERS
+from sweeps.recipes import TABLE_4, VIT_AXES
 from sweeps.space import Grid, Sweep
 
 SWEEP = Sweep(
     name="augreg-i21k-30ep",
     about=__doc__,
-    upstream=Grid(AUGREG_AXES, fixed={"dataset": "i21k", "epochs": 30.0, "lr": 0.001}),
-    transfer=AUGREG_TRANSFERS,
+    upstream=Grid(VIT_AXES, fixed={"dataset": "i21k", "epochs": 30.0, "lr": 0.001}),
+    transfer=TABLE_4,
 )

@@ -8,14 +8,14 @@ dropout and stochastic depth, which are the axes. Expect, at the full set, what 
 RandAugment add 2 to 3 points, more to the larger models. Warm-up is 5 epochs.
 """
 
-from sweeps.recipes import AUGREG_LEVELS, AUGREG_RATES, NFNET_IMAGENET, NFNET_PIXELS
+from sweeps.recipes import NFNET_IMAGENET, NFNET_PIXELS, VIT_LEVELS, VIT_RATES
 from sweeps.space import By, Grid, Sweep
 
 SWEEP = Sweep(
     name="augreg-nfnet",
     about=__doc__,
     upstream=Grid(
-        axes={"model": tuple(NFNET_PIXELS), "fraction": (0.01, 0.1, 1.0), "aug": AUGREG_LEVELS, "do=sd": AUGREG_RATES},
+        axes={"model": tuple(NFNET_PIXELS), "fraction": (0.01, 0.1, 1.0), "aug": VIT_LEVELS, "do=sd": VIT_RATES},
         fixed={
             **NFNET_IMAGENET,
             "resolution": By("model", NFNET_PIXELS),

@@ -8,14 +8,14 @@ regularisation the larger ones; and more of both, the less data there is, until 
 on 10% of ImageNet). Warm-up shrinks with the set: 10,000 steps would be longer than a whole run on 10% of the images.
 """
 
-from sweeps.recipes import AUGREG_LEVELS, AUGREG_MODELS, AUGREG_RATES
+from sweeps.recipes import VIT_LEVELS, VIT_MODELS, VIT_RATES
 from sweeps.space import By, Grid, Sweep
 
 SWEEP = Sweep(
     name="augreg-size",
     about=__doc__,
     upstream=Grid(
-        axes={"model": AUGREG_MODELS, "fraction": (0.01, 0.1, 1.0), "aug": AUGREG_LEVELS, "do=sd": AUGREG_RATES},
+        axes={"model": VIT_MODELS, "fraction": (0.01, 0.1, 1.0), "aug": VIT_LEVELS, "do=sd": VIT_RATES},
         fixed={
             "dataset": "i1k",
             "epochs": 300.0,
