@@ -2,8 +2,8 @@
 
     augreg run augreg-nfnet-mini
 
-24 upstream points (3 fractions x 4 levels x 2 regularisations), no transfers. MINI Expect more data to matter far more than
-anything else.
+24 upstream points (3 fractions x 4 levels x 2 regularisations), no transfers. A few minutes on two cores. Expect more data to
+matter far more than anything else.
 """
 
 from sweeps.space import By, Grid, Sweep

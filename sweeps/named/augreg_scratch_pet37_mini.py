@@ -2,8 +2,8 @@
 
     augreg run augreg-scratch-pet37-mini
 
-32 upstream points (2 budgets x 2 learning rates x 2 decays x 2 regularisations x 2 levels), no transfers. MINI Expect the
-longer budget to win.
+32 upstream points (2 budgets x 2 learning rates x 2 decays x 2 regularisations x 2 levels), no transfers. A few minutes on two
+cores. Expect the longer budget to win.
 """
 
 from sweeps.space import By, Grid, Sweep

@@ -2,7 +2,8 @@
 
     augreg run effnetv2-progressive-mini
 
-4 upstream points (2 schedules x 2 seeds), no transfers. MINI Expect both to learn the digits.
+4 upstream points (2 schedules x 2 seeds), no transfers. A few minutes on two cores, most of them compilation. Expect both to
+learn the digits.
 """
 
 from sweeps.space import Grid, Sweep

@@ -2,8 +2,8 @@
 
     augreg run nfnet-finetune-mini
 
-2 upstream points (2 budgets) and 16 transfers of each (with and without each of the four), 32 more. MINI Scores of so short
-runs say little; the point is that all sixteen run.
+2 upstream points (2 budgets) and 16 transfers of each (with and without each of the four), 32 more. A few minutes on two
+cores. Scores of so short runs say little; the point is that all sixteen run.
 """
 
 from sweeps.space import By, Grid, Sweep

@@ -2,8 +2,8 @@
 
     augreg run vtab-1k-mini
 
-2 upstream points (2 models) and 12 transfers of each (4 tasks x 3 learning rates), 24 more. MINI Expect scores below those of
-`vtab-full-mini`.
+2 upstream points (2 models) and 12 transfers of each (4 tasks x 3 learning rates), 24 more. A few minutes on two cores. Expect
+scores below those of `vtab-full-mini`.
 """
 
 from sweeps.space import Grid, Sweep
