@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from bench.errors import UserError
 from bench.points import Config, Transfer, Upstream
 from bench.points.datasets import PROPRIETARY_SETS
+from bench.points.progressive import stages
 from bench.train.static import Static
 from sweeps.axes import UP, By, Grid, When, fields_of
 from sweeps.order import interleave
@@ -37,6 +38,12 @@ class Axis(NamedTuple):
     values: tuple[Any, ...]
     static: bool
     condition: str
+
+
+def programs(config: Config) -> frozenset[Static]:
+    """Returns what identifies the compiled programs of a run, one a stage of its schedule."""
+    sides = [stage.resolution for stage in stages(config)] if isinstance(config, Upstream) else [0]
+    return frozenset(Static.of(config, resolution=side) for side in sides)
 
 
 class Builder:
@@ -186,7 +193,7 @@ def _static(grid: Grid, names: str, values: Sequence[Any], build: Callable[[Mapp
     """Returns whether programs differ between two points that differ in one axis, and in what is fixed by it."""
     first = grid.first(names)
     points = ({**first, **dict.fromkeys(fields_of(names), value)} for value in values)
-    return len({Static.of(build(grid.complete(point))) for point in points}) > 1
+    return len({programs(build(grid.complete(point))) for point in points}) > 1
 
 
 def _sets(grid: Grid) -> Sequence[str]:

@@ -11,10 +11,9 @@ from bench import data
 from bench.errors import UserError
 from bench.points import LEVELS, VARIANTS, Transfer, Upstream, parse
 from bench.points.datasets import PROPRIETARY_SETS
-from bench.train.static import Static
 from sweeps import session
 from sweeps.named import find, names
-from sweeps.space import By, Grid, Sweep, When
+from sweeps.space import By, Grid, Sweep, When, programs
 from vtab import tasks
 
 FIXED = {"model": "ViT-mu", "dataset": "mnist5k", "epochs": 1.0, "lr": 0.1, "wd": 0.0, "do": 0.0, "sd": 0.0}
@@ -130,9 +129,9 @@ def test_axes_are_static_exactly_where_programs_differ(name):
         groups = {}
         for point in points[:: max(1, len(points) // 2_000)]:
             key = tuple(getattr(getattr(point, f), "model", getattr(point, f)) for f in sorted(known))
-            groups.setdefault(key, set()).add(Static.of(point))
+            groups.setdefault(key, set()).add(programs(point))
         if not _dependent(sweep, traced):
-            assert {len(programs) for programs in groups.values()} == {1}, name
+            assert {len(found) for found in groups.values()} == {1}, name
         # For every static axis there are two runs that differ in no other axis and do not share their programs.
         fields = {f for a in axes for f in a.name.split("=")}
         for axis in axes:
@@ -141,7 +140,7 @@ def test_axes_are_static_exactly_where_programs_differ(name):
                 alike = {}
                 for point in points[:2_000]:
                     key = (*(getattr(point, f) for f in rest), getattr(point, "upstream", point).name * (kind == "transfer"))
-                    alike.setdefault(key, set()).add(Static.of(point))
+                    alike.setdefault(key, set()).add(programs(point))
                 assert max(map(len, alike.values())) > 1, axis
 
 
@@ -171,6 +170,11 @@ VALUES = {
     "randaug": ["reference", "fixed"],
     "shards": [1, 2],
     "multiplicity": [1, 2],
+    "smoothing": [0.0, 0.1],
+    "ema": [0.0, 0.9],
+    "accumulate": [1, 2],
+    "sam": [0.0, 0.05],
+    "decay": ["cosine", "linear"],
 }
 
 
@@ -185,8 +189,19 @@ def test_an_axis_is_traced_where_changing_it_never_changes_the_programs(pick):
     assert set(by_name) == set(chosen)
     for point in sweep.upstream_points:
         for field in chosen:
-            programs = {Static.of(dataclasses.replace(point, **{field: value})) for value in VALUES[field]}
-            assert (len(programs) > 1) == by_name[field], field
+            found = {programs(dataclasses.replace(point, **{field: value})) for value in VALUES[field]}
+            assert (len(found) > 1) == by_name[field], field
+
+
+def test_rates_of_what_is_on_anyway_and_lengths_of_a_schedule_are_traced_and_stages_are_not():
+    def kind(field, values, **fixed):
+        [axis] = Sweep("x", "", Grid({field: values}, {**FIXED, "aug": "none", "model": "EfficientNetV2-mu", **fixed})).axes()
+        return axis.static
+
+    assert [kind("ema", v) for v in ([0.9, 0.99], [0.0, 0.9])] == [False, True]
+    assert [kind("sam", v) for v in ([0.05, 0.1], [0.0, 0.1])] == [False, True]
+    assert kind("progressive", ["", "mini"])
+    assert not kind("seed", [0, 1], progressive="mini")
 
 
 def test_levels_that_mix_in_another_order_are_a_static_axis_and_those_of_one_paper_are_not():
