@@ -76,6 +76,10 @@ class Sweep:
       upstream: axes of the upstream runs; several grids are run side by side.
       transfer: axes of the transfers of every upstream run, or of those that a grid's `of` names; None for none.
       search: where points come from that are not known in advance; None where all are.
+      pruner: of a search, what ends hopeless runs early, a name of `sweeps.search.pruners.PRUNERS`; "" for nothing.
+
+    Raises:
+      UserError: a grid with a pruner.
     """
 
     name: str
@@ -83,6 +87,14 @@ class Sweep:
     upstream: Grid | Sequence[Grid] = ()
     transfer: Grid | Sequence[Grid] | None = None
     search: Any = None
+    pruner: str = ""
+
+    def __post_init__(self) -> None:
+        if self.pruner and self.search is None:
+            raise UserError(
+                f"sweep {self.name!r} is a grid and takes no pruner ({self.pruner!r}): how axes interact is the result, which"
+                " needs every run to its end, and ending runs early prefers weak regularisation; only a search is pruned"
+            )
 
     @property
     def upstream_grids(self) -> tuple[Grid, ...]:
@@ -146,7 +158,8 @@ class Sweep:
 
     def sets(self) -> list[str]:
         """Returns the upstream sets."""
-        return list(dict.fromkeys(name for grid in self.upstream_grids for name in _sets(grid)))
+        searched = [self.search.fixed[_SET]] if self.search and _SET in self.search.fixed else []
+        return list(dict.fromkeys([*searched, *(name for grid in self.upstream_grids for name in _sets(grid))]))
 
     def on(self, dataset: str) -> Sweep:
         """Returns the same sweep over another upstream set, under the name `NAME@SET`.

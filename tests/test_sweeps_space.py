@@ -520,6 +520,11 @@ def test_upstream_comes_first_and_every_transfer_belongs_to_one():
     assert all(isinstance(t, Transfer) for t in sweep.transfer_points)
 
 
+def test_a_grid_takes_no_pruner():
+    with pytest.raises(UserError, match=r"sweep 'cut' is a grid and takes no pruner \('median'\): how axes interact is the result"):
+        Sweep("cut", "", Grid({"aug": ["none"]}, FIXED), pruner="median")
+
+
 def test_an_unknown_sweep_is_refused_with_the_nearest():
     with pytest.raises(UserError, match=r"no sweep 'dem'; did you mean 'demo'\? valid: augreg-i1k, "):
         find("dem")
