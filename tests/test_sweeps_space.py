@@ -521,7 +521,7 @@ def test_upstream_comes_first_and_every_transfer_belongs_to_one():
 
 
 def test_a_grid_takes_no_pruner():
-    with pytest.raises(UserError, match=r"sweep 'cut' is a grid and takes no pruner \('median'\): how axes interact is the result"):
+    with pytest.raises(UserError, match=r"sweep 'cut' is a grid and takes no pruner \('median'\)"):
         Sweep("cut", "", Grid({"aug": ["none"]}, FIXED), pruner="median")
 
 
