@@ -57,22 +57,11 @@ def cli() -> None:
 @click.argument("name", required=False)
 def sweeps(name: str | None) -> None:
     """List the named sweeps, or show the axes of one."""
-    from sweeps.named import find, names
+    from sweeps.named import find
+    from sweeps.show import list_lines, sweep_lines
 
-    if name is None:
-        for each in names():
-            sweep = find(each)
-            click.echo(f"{each:<20} {len(sweep.points):>6} runs  {sweep.about.strip().splitlines()[0]}")
-        return
-    sweep = find(name)
-    click.echo(sweep.about.strip() + "\n")
-    for title, grid in (("upstream", sweep.upstream), ("transfer of each upstream run", sweep.transfer)):
-        if grid is not None:
-            click.echo(f"{title}: {grid.size} points")
-            for axis, values in grid.axes.items():
-                click.echo(f"  {axis:<12} {', '.join(map(str, values))}")
-            for field, value in grid.fixed.items():
-                click.echo(f"  {field:<12} {getattr(value, 'values', value)} (fixed)")
+    for line in list_lines() if name is None else sweep_lines(find(name)):
+        click.echo(line)
 
 
 @cli.command()

@@ -15,7 +15,7 @@ from sweeps.executors import Executor
 from sweeps.job import Settings
 from sweeps.layout import Workdir
 from sweeps.named import find
-from sweeps.results import FILES, write_results
+from sweeps.results import expected, write_results
 from sweeps.run import Coordinator, Limits
 from sweeps.study import Study
 from sweeps.timing import timing
@@ -34,12 +34,14 @@ def run_sweep(
     """Runs (or goes on with) a sweep and writes its results; with `spending` nothing is launched that would pass its limit.
 
     Raises:
-      UserError: unknown sweep, folder in use or of another sweep, or runs failed (the results of the others are written).
+      UserError: unknown sweep, a proprietary set, folder in use or of another sweep, or runs failed (the others' results are
+        written).
     """
     started = time.monotonic()
     console = Console(stderr=True)
     say = partial(console.print, highlight=False, soft_wrap=True)
     sweep, workdir = find(name), Workdir(path)
+    sweep.check_sets()
     study = Study(storage, sweep) if storage else None
     busy = accounting.waste(accounting.reports(workdir), ()).total
     if spending:
@@ -48,7 +50,7 @@ def run_sweep(
         spending.check(sweep.name, remaining)
     coordinator = Coordinator(sweep, workdir, executor, settings, limits, study=study, spending=spending)
     before = coordinator.status()
-    if before.complete and all((path / file).exists() for file in FILES):
+    if before.complete and all((path / file).exists() for file in expected(sweep)):
         coordinator.close()
         say(f"{name}: all runs are done ({before.summary()}); nothing to do. Results: {path}")
         return

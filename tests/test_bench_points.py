@@ -497,8 +497,9 @@ def test_digest_of_a_transfer_changes_with_its_task_only(monkeypatch):
 
 def test_choices_follow_the_table_they_come_from():
     assert refusal(replace, BASE, aug="x") == (
-        "Upstream: field 'aug' is 'x'; valid: none, light0, light1, medium1, medium2, strong1, strong2, nfnet5, nfnet10,"
-        " nfnet15, effnetv2s, effnetv2m, effnetv2l, effnetv2s_paper, effnetv2m_paper, effnetv2l_paper, coatnet, coatnet_jft"
+        "Upstream: field 'aug' is 'x'; valid: none, light0, light1, medium1, medium2, strong1, strong2, scratch1, scratch2,"
+        " nfnet5, nfnet10, nfnet15, effnetv2s, effnetv2m, effnetv2l, effnetv2s_paper, effnetv2m_paper, effnetv2l_paper,"
+        " coatnet, coatnet_jft"
     )
 
 

@@ -11,13 +11,14 @@ from bench.points.datasets import EMBEDDED_SETS, PROPRIETARY_SETS
 from bench.points.files import ORIGINS
 from bench.points.tasks import EMBEDDED_TASKS, EXTRAS
 from bench.points.variants.vit import ViTSpec
+from bench.points.vtab import FULL, ONE_K, VTAB
 from vtab import tasks
 
 RELEASED_VIT = ("Ti/16", "S/32", "S/16", "B/32", "B/16", "B/8", "L/16")
 
 
 def test_levels_are_the_released_ones_with_the_papers_names_and_strengths():
-    released = {name: v for name, v in LEVELS.items() if not name.startswith(("nfnet", "effnet", "coatnet"))}
+    released = {name: v for name, v in LEVELS.items() if not name.startswith(("scratch", "nfnet", "effnet", "coatnet"))}
     assert not any(v.cutmix or v.mix_first or v.per_image for v in released.values())
     assert {name: (v.paper, v.layers, v.magnitude, v.mixup) for name, v in released.items()} == {
         "none": ("none", 0, 0, 0.0),
@@ -30,8 +31,10 @@ def test_levels_are_the_released_ones_with_the_papers_names_and_strengths():
     }
 
 
-def test_levels_of_the_convolutional_recipes_are_the_codes_and_papers():
+def test_other_levels_are_the_codes_and_papers():
     assert {name: dataclasses.astuple(v)[2:] for name, v in list(LEVELS.items())[7:]} == {
+        "scratch1": (4, 15, 0.5, 0.0, False, False),
+        "scratch2": (4, 20, 0.8, 0.0, False, False),
         "nfnet5": (4, 5, 0.2, 1.0, True, True),
         "nfnet10": (4, 10, 0.2, 1.0, True, True),
         "nfnet15": (4, 15, 0.2, 1.0, True, True),
@@ -47,7 +50,7 @@ def test_levels_of_the_convolutional_recipes_are_the_codes_and_papers():
 
 
 def test_tasks_have_the_papers_sizes_and_groups():
-    assert {t.name: (t.group, t.classes, t.train, t.val, t.test) for t in TASKS.values() if t.files} == {
+    assert {t.name: (t.group, t.classes, t.train, t.val, t.test) for t in TASKS.values() if t.files and t not in VTAB} == {
         "cars196": ("natural", 196, 7_330, 814, 8_041),
         "cifar10": ("natural", 10, 49_000, 1_000, 10_000),
         "oxford_flowers102": ("natural", 102, 918, 102, 6_149),
@@ -61,17 +64,70 @@ def test_tasks_have_the_papers_sizes_and_groups():
 
 # Examples of every split of TFDS, which its own documentation states.
 TFDS_SPLITS = {
+    "caltech101": {"train": 3_060, "test": 6_084},
     "cars196": {"train": 8_144, "test": 8_041},
     "cifar10": {"train": 50_000, "test": 10_000},
     "cifar100": {"train": 50_000, "test": 10_000},
+    "clevr": {"train": 70_000, "validation": 15_000},
+    "diabetic_retinopathy_detection": {"train": 35_126, "validation": 10_906, "test": 42_670},
+    "dmlab": {"train": 65_550, "validation": 22_628, "test": 22_735},
+    "dsprites": {"train": 737_280},
+    "dtd": {"train": 1_880, "validation": 1_880, "test": 1_880},
+    "eurosat": {"train": 27_000},
     "imagenet2012": {"train": 1_281_167, "validation": 50_000},
     "imagenet2012_real": {"validation": 50_000},
     "imagenet_v2": {"test": 10_000},
     "kitti": {"train": 6_347, "validation": 423, "test": 711},
     "oxford_flowers102": {"train": 1_020, "validation": 1_020, "test": 6_149},
     "oxford_iiit_pet": {"train": 3_680, "test": 3_669},
+    "patch_camelyon": {"train": 262_144, "validation": 32_768, "test": 32_768},
     "resisc45": {"train": 31_500},
+    "smallnorb": {"train": 24_300, "test": 24_300},
+    "sun397": {"train": 76_128, "validation": 10_875, "test": 21_750},
+    "svhn_cropped": {"train": 73_257, "test": 26_032},
 }
+# VTAB's 19: group, classes, images to learn from, to select by and to test, and where VTAB-1k's 200 to select by are.
+VTAB_FACTS = {
+    "caltech101": ("natural", 102, 2_754, 306, 6_084, "train[2754:2954]"),
+    "cifar100": ("natural", 100, 45_000, 5_000, 10_000, "train[45000:45200]"),
+    "dtd": ("natural", 47, 1_880, 1_880, 1_880, "validation[:200]"),
+    "flowers102": ("natural", 102, 1_020, 1_020, 6_149, "validation[:200]"),
+    "pets": ("natural", 37, 2_944, 736, 3_669, "train[2944:3144]"),
+    "sun397": ("natural", 397, 76_128, 10_875, 21_750, "validation[:200]"),
+    "svhn": ("natural", 10, 65_931, 7_326, 26_032, "train[65931:66131]"),
+    "camelyon": ("specialized", 2, 262_144, 32_768, 32_768, "validation[:200]"),
+    "eurosat": ("specialized", 10, 16_200, 5_400, 5_400, "train[16200:16400]"),
+    "resisc45": ("specialized", 45, 18_900, 6_300, 6_300, "train[18900:19100]"),
+    "retinopathy": ("specialized", 5, 35_126, 10_906, 42_670, "validation[:200]"),
+    "clevr_count": ("structured", 8, 63_000, 7_000, 15_000, "train[63000:63200]"),
+    "clevr_distance": ("structured", 6, 63_000, 7_000, 15_000, "train[63000:63200]"),
+    "dmlab": ("structured", 6, 65_550, 22_628, 22_735, "validation[:200]"),
+    "dsprites_location": ("structured", 16, 589_824, 73_728, 73_728, "train[589824:590024]"),
+    "dsprites_orientation": ("structured", 16, 589_824, 73_728, 73_728, "train[589824:590024]"),
+    "kitti_distance": ("structured", 4, 6_347, 423, 711, "validation[:200]"),
+    "smallnorb_azimuth": ("structured", 18, 24_300, 12_150, 12_150, "test[:200]"),
+    "smallnorb_elevation": ("structured", 9, 24_300, 12_150, 12_150, "test[:200]"),
+}
+
+
+def test_the_19_tasks_of_vtab_have_its_groups_sizes_and_cuts():
+    assert tuple(f"vtab_{name}" for name in VTAB_FACTS) == FULL
+    assert tuple(f"vtab1k_{name}" for name in VTAB_FACTS) == ONE_K
+    for name, (group, classes, train, val, test, of_200) in VTAB_FACTS.items():
+        full, small = TASKS[f"vtab_{name}"], TASKS[f"vtab1k_{name}"]
+        assert (full.group, full.classes, full.train, full.val, full.test) == (group, classes, train, val, test)
+        assert (small.group, small.classes, small.train, small.val, small.test) == (group, classes, 800, 200, test)
+        assert (small.files.train, small.files.val, small.files.test) == ("train[:800]", of_200, full.files.test)
+        assert (small.files.tfds, small.files.label) == (full.files.tfds, full.files.label)
+
+
+def test_no_name_has_two_cuts():
+    cuts = {}
+    for facts in (*TASKS.values(), *(s for s in UPSTREAM.values() if s.name in TASKS)):
+        if facts.files:
+            assert cuts.setdefault(facts.name, facts.files.splits()) == facts.files.splits()
+    # AugReg and VTAB cut the same images in different places.
+    assert cuts["cifar100"] != cuts["vtab_cifar100"] != cuts["vtab1k_cifar100"]
 
 
 def cut(spec, splits):
@@ -81,7 +137,9 @@ def cut(spec, splits):
 
 
 @pytest.mark.parametrize(
-    "facts", [*(t for t in TASKS.values() if t.files), UPSTREAM["i1k"], UPSTREAM["cifar100"]], ids=lambda f: f.name
+    "facts",
+    [*(t for t in TASKS.values() if t.files), *(UPSTREAM[n] for n in ("i1k", "cifar100", "oxford_iiit_pet", "resisc45"))],
+    ids=lambda f: f.name,
 )
 def test_cuts_have_the_sizes_of_the_facts_and_share_no_example(facts):
     splits = TFDS_SPLITS[facts.files.name]

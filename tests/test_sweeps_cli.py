@@ -16,7 +16,7 @@ from sweeps.executors import local
 from sweeps.executors.local import Local
 from sweeps.job import Settings
 from sweeps.layout import Workdir
-from sweeps.named import find
+from sweeps.named import find, names
 from sweeps.run import Limits
 
 COMMANDS = (
@@ -38,14 +38,19 @@ def augreg(capsys):
     return call
 
 
+def bad():
+    """Returns the run of `smoke` that diverged."""
+    [found] = [p for p in find("smoke").upstream_points if (p.aug, p.do) == ("none", 0.1)]
+    return found
+
+
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
     """A workdir of `smoke` with all records, one upstream run and its transfers diverged; nothing is drawn yet."""
     folder = Workdir(tmp_path_factory.mktemp("smoke"))
     folder.claim("smoke")
-    bad = find("smoke").upstream_points[1]
     for config in find("smoke").points:
-        accept(folder, config, status="diverged" if bad in (config, getattr(config, "upstream", None)) else "ok")
+        accept(folder, config, status="diverged" if bad() in (config, getattr(config, "upstream", None)) else "ok")
     return folder.path
 
 
@@ -131,8 +136,8 @@ def one_line(result, *parts):
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["run", "demos"], "no sweep 'demos'; did you mean 'demo'? valid: demo, smoke"),
-        (["plan", "nope"], "no sweep 'nope'; valid: demo, smoke"),
+        (["run", "demos"], "no sweep 'demos'; did you mean 'demo'? valid: augreg-i1k, "),
+        (["plan", "nope"], "no sweep 'nope'; valid: augreg-i1k, "),
         (["sweeps", "smok"], "did you mean 'smoke'?"),
         (["plan"], "Missing argument 'NAME'. (see `augreg plan --help`)"),
         (["plan", "demo", "more"], "(see `augreg plan --help`)"),
@@ -227,16 +232,35 @@ def test_the_message_of_a_failure_is_on_standard_error_of_a_real_process(tmp_pat
 def test_sweeps_lists_every_sweep_with_its_size(augreg):
     code, out, err = augreg("sweeps")
     assert (code, err) == (0, "")
-    assert [line.split()[:3] for line in out.splitlines()] == [["demo", "288", "runs"], ["smoke", "12", "runs"]]
+    head, *lines = out.splitlines()
+    assert head.split() == ["sweep", "upstream", "transfers", "about"]
+    assert [line.split()[0] for line in lines] == names()
+    rows = {line.split()[0]: line.split(maxsplit=3)[1:] for line in lines}
+    assert rows["demo"][:2] == ["32", "256"]
+    assert rows["augreg-i1k"] == ["252", "17136", find("augreg-i1k").about.splitlines()[0]]
 
 
 def test_sweeps_of_one_shows_its_axes(augreg):
     code, out, err = augreg("sweeps", "demo")
     assert (code, err) == (0, "")
     assert "\nupstream: 32 points\n" in out
-    assert "\ntransfer of each upstream run: 8 points\n" in out
-    assert "\n  aug          none, light1, medium1, strong1\n" in out
-    assert "\n  lr           {'ViT-mu': 0.003, 'NFNet-mu': 0.3} (fixed)\n" in out
+    assert "\ntransfer of every upstream run: 256 points\n" in out
+    assert "\n  aug           traced  none, light1, medium1, strong1\n" in out
+    assert "\n  model         static  ViT-mu, NFNet-mu\n" in out
+    assert "\n  lr            fixed   by model: ViT-mu: 0.003; NFNet-mu: 0.3\n" in out
+    assert "\nin all: 32 upstream runs, 256 transfers that depend on them\n" in out
+
+
+def test_sweeps_of_one_shows_conditions_grids_and_what_is_proprietary(augreg):
+    out = augreg("sweeps", "coatnet")[1]
+    assert "\nupstream 2 of 3: 5 points\n" in out
+    assert "\n  epochs        traced  90.0, 150.0\n" + " " * 24 + "only where aug is coatnet_jft; 90.0 elsewhere\n" in out
+    assert "\ntransfer 2 of 3 of the upstream runs whose epochs is 90.0 or 150.0: 10 points\n" in out
+    assert out.endswith("\njft300m and jft3b: proprietary; put another upstream set in its place with --upstream\n")
+    out = " ".join(augreg("sweeps", "augreg-i1k")[1].split())
+    assert "by task: imagenet2012: 20000; oxford_iiit_pet, kitti: 500, 2500; cifar100, resisc45: 2500, 10000" in out
+    assert "task static imagenet2012" in out
+    assert max(map(len, augreg("sweeps", "augreg-i1k")[1].splitlines())) <= 130
 
 
 def test_plan_counts_runs_steps_and_programs(augreg):
@@ -281,8 +305,7 @@ def test_status_counts_what_is_done(augreg, workdir):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "smoke: 4/4 upstream, 8/8 transfer, 3 diverged done, 0 workers alive, no coordinator"
-    bad = find("smoke").upstream_points[1].name
-    assert lines[1] == f"  diverged: {bad}"
+    assert lines[1] == f"  diverged: {bad().name}"
     assert [line.partition("--")[0] for line in lines[2:4]] == [lines[1]] * 2
     assert len(lines) == 4
 
@@ -360,6 +383,20 @@ class Nothing(Local):
 
     def launch(self, job):
         raise AssertionError(f"{job.id} was launched")
+
+
+def test_a_sweep_without_transfers_leaves_all_files_but_the_selection(augreg, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "Local", Nothing)
+    for config in find("augreg-nfnet-mini").points:
+        accept(Workdir(tmp_path), config)
+    code, out, err = augreg("run", "augreg-nfnet-mini", "--workdir", tmp_path)
+    assert code == 0, err
+    assert "NFNet-mu" in out
+    assert {"table.csv", "heatmap.png", "recommended.md", "report.html"} <= {p.name for p in tmp_path.iterdir()}
+    assert not (tmp_path / "selection.png").exists()
+    assert augreg("run", "augreg-nfnet-mini", "--workdir", tmp_path)[2].startswith(
+        "augreg-nfnet-mini: all runs are done (24/24"
+    )
 
 
 def test_run_of_a_complete_sweep_starts_nothing(augreg, workdir, monkeypatch):

@@ -117,7 +117,7 @@ def test_a_diverged_run_is_a_failed_trial(path, started):
 
 def test_transfers_are_a_study_of_their_own_with_the_axes_of_both(path):
     study = opened(path, SWEEP)
-    transfer = SWEEP.transfer_points[3]
+    [transfer] = [t for t in SWEEP.transfer_points if (t.task, t.upstream.aug, t.upstream.do) == ("lfw_faces", "none", 0.1)]
     study.started(transfer)
     study.accept(record(transfer, value=0.75))
     assert load(path) == []

@@ -3,9 +3,11 @@ import warnings
 import numpy as np
 import pytest
 
+from bench.data.sources import labels
 from bench.errors import UserError
 from bench.points import TASKS
 from bench.points.tasks import GROUPS
+from bench.points.vtab import UNMADE_LABELS
 from vtab.tasks import EMBEDDED_LOADERS, load_task, sprites
 
 FINGERPRINTS = {
@@ -89,7 +91,26 @@ def test_a_task_is_resized_to_what_was_asked():
     assert np.array_equal(load_task("digits", 12).test.labels, load_task("digits", 28).test.labels)
 
 
-@pytest.mark.parametrize("name", sorted(name for name, task in TASKS.items() if task.files))
+UNMADE = sorted(name for name, task in TASKS.items() if task.files and task.files.label in UNMADE_LABELS)
+
+
+@pytest.mark.parametrize("name", UNMADE)
+def test_tasks_whose_labels_cannot_be_made_say_so(name):
+    with pytest.raises(
+        UserError, match=rf"^task '{name}': this version has no function that makes its labels \(.*leave this one"
+    ):
+        load_task(name, 28)
+
+
+def test_labels_are_features_or_functions_or_known_to_be_unmade():
+    made = {task.files.label for task in TASKS.values() if task.files} - UNMADE_LABELS
+    assert made == {"label", "label_azimuth", "label_elevation", "closest_vehicle_distance"}
+    assert callable(labels.closest_vehicle_distance)
+    assert not any(hasattr(labels, name) for name in UNMADE_LABELS)
+    assert len(UNMADE) == 8
+
+
+@pytest.mark.parametrize("name", sorted(n for n, t in TASKS.items() if t.files and n not in UNMADE))
 def test_tasks_that_are_not_on_disk_say_so(name, tmp_path, monkeypatch):
     monkeypatch.setenv("AUGREG_DATA", str(tmp_path))
     with pytest.raises(UserError, match=rf"^{name} is not on disk: .*{tmp_path}.*to get it: "):

@@ -68,12 +68,24 @@ _BUILD = _PREPARE + ", which downloads it"
 _UNSTATED = "not stated; research use"
 
 ORIGINS: dict[str, Origin] = {
+    "caltech101": Origin("CC BY 4.0", _BUILD.format("caltech101")),
     "cars196": Origin(
         _UNSTATED,
         "its home page is gone: put a mirror's archives into TFDS's downloads/manual, then " + _PREPARE.format("cars196"),
     ),
     "cifar10": Origin(_UNSTATED, _BUILD.format("cifar10")),
     "cifar100": Origin(_UNSTATED, _BUILD.format("cifar100")),
+    "clevr": Origin("CC BY 4.0", _BUILD.format("clevr")),
+    "diabetic_retinopathy_detection": Origin(
+        "Kaggle's rules of the competition",
+        "put Kaggle's images (folders train, test and sample) and trainLabels.csv into TFDS's downloads/manual, then "
+        + _PREPARE.format("diabetic_retinopathy_detection/btgraham-300")
+        + "; needs opencv-python",
+    ),
+    "dmlab": Origin(_UNSTATED, _BUILD.format("dmlab")),
+    "dsprites": Origin("Apache-2.0", _BUILD.format("dsprites") + "; needs h5py"),
+    "dtd": Origin("research only", _BUILD.format("dtd")),
+    "eurosat": Origin("MIT", _BUILD.format("eurosat/rgb")),
     "imagenet2012": Origin(
         "research only, on registration",
         "get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from image-net.org, put them into"
@@ -91,10 +103,19 @@ ORIGINS: dict[str, Origin] = {
     "kitti": Origin("CC BY-NC-SA 3.0", _BUILD.format("kitti") + "; needs opencv-python"),
     "oxford_flowers102": Origin(_UNSTATED, _BUILD.format("oxford_flowers102") + "; needs scipy"),
     "oxford_iiit_pet": Origin("CC BY-SA 4.0", _BUILD.format("oxford_iiit_pet")),
+    "patch_camelyon": Origin("CC0", _BUILD.format("patch_camelyon") + "; needs h5py"),
     "resisc45": Origin(
         _UNSTATED,
         "put the folder NWPU-RESISC45 of its archive into TFDS's downloads/manual, then " + _PREPARE.format("resisc45"),
     ),
+    "smallnorb": Origin("research only", _BUILD.format("smallnorb")),
+    "sun397": Origin(
+        _UNSTATED,
+        "its home page is gone: put a mirror's archive into TFDS's downloads, then "
+        + _PREPARE.format("sun397/tfds")
+        + "; needs opencv-python",
+    ),
+    "svhn_cropped": Origin("non-commercial use", _BUILD.format("svhn_cropped") + "; needs scipy"),
 }
 
 IMAGENET = "imagenet2012:5"

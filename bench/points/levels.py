@@ -1,11 +1,11 @@
-"""Augmentation levels: the seven of AugReg, under their released names, and the strengths of the convolutional recipes.
+"""Augmentation levels: the seven of AugReg, under their released names, and the strengths of the other recipes.
 
 The paper's text and figures call two of the levels differently (its `light1` is the released `light0`, its `light2` the
 released `light1`, its `heavy*` the released `strong*`). Code and file names use the released names; figures print the paper's.
 Sources: "How to train your ViT?", section 3.3, and the released index.csv; NFNet: the paper's appendix A.1 and its code
 (experiment_nfnets.py); EfficientNetV2: the code's strengths of the last of four stages (`bench.points.progressive` has the
 others), and those of the paper's Table 6, which has no CutMix; CoAtNet: its paper's table of hyper-parameters. All draw from
-the same sixteen operations.
+the same sixteen operations. Two levels (`scratch1`, `scratch2`) are those of the first paper's appendix A without a name.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ LEVELS: dict[str, Level] = {
         Level("medium2", "medium2", 2, 15, 0.5),
         Level("strong1", "heavy1", 2, 20, 0.5),
         Level("strong2", "heavy2", 2, 20, 0.8),
+        Level("scratch1", "(4, 15, 0.5)", 4, 15, 0.5),
+        Level("scratch2", "(4, 20, 0.8)", 4, 20, 0.8),
         Level("nfnet5", "NFNet-F0", 4, 5, 0.2, 1.0, mix_first=True, per_image=True),
         Level("nfnet10", "NFNet-F1, F2", 4, 10, 0.2, 1.0, mix_first=True, per_image=True),
         Level("nfnet15", "NFNet-F3 to F7", 4, 15, 0.2, 1.0, mix_first=True, per_image=True),

@@ -1,8 +1,9 @@
 """Downstream tasks as data: group, classes and split sizes. How a task is loaded is `vtab.tasks`' business.
 
 Sizes and cuts of the five AugReg tasks: "How to train your ViT?", section 3.1, and the denominators of the released scores; of
-`cifar10` and `oxford_flowers102`: big_vision's `configs/transfer.py`; `cars196`, which neither has, is cut like the latter. The
-small tasks are cut from data that Python packages carry; they show that the way works, and no finding may rest on them.
+`cifar10` and `oxford_flowers102`: big_vision's `configs/transfer.py`; `cars196`, which neither has, is cut like the latter.
+VTAB cuts the same sets in other places: its tasks have names of their own (`bench.points.vtab`). The small tasks are cut from
+data that Python packages carry; they show that the way works, and no finding may rest on them.
 """
 
 from __future__ import annotations
@@ -10,22 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.points.files import IMAGENET, IMAGENET_CUT, Files
-
-GROUPS = ("natural", "specialized", "structured")
-
-
-@dataclass(frozen=True)
-class Task:
-    """Facts of a downstream task; `synthetic` marks rendered images; `files` says where images are that are not embedded."""
-
-    name: str
-    group: str
-    classes: int
-    train: int
-    val: int
-    test: int
-    synthetic: bool = False
-    files: Files | None = None
+from bench.points.task import GROUPS as GROUPS
+from bench.points.task import Task as Task
+from bench.points.vtab import VTAB
 
 
 @dataclass(frozen=True)
@@ -83,6 +71,7 @@ TASKS: dict[str, Task] = {
             *("specialized", 45, 18_900, 6_300, 6_300),
             files=Files("resisc45:3", "train[:18900]", "train[18900:25200]", "train[25200:]"),
         ),
+        *VTAB,
     )
 }
 
