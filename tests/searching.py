@@ -42,7 +42,11 @@ class Folder:
         self.path, self.search, self.options, self.records, self.trained = path, search, options, {}, []
 
     def open(self):
-        return Proposals(self.path, self.search, lambda config: self.records.get(config.name), **self.options)
+        proposals = Proposals(self.path, self.search, **self.options)
+        for config in proposals.configs:
+            if config.name in self.records:
+                proposals.tell(self.records[config.name])
+        return proposals
 
     def train(self, config, **changes):
         self.trained.append(config.name)

@@ -7,7 +7,7 @@ hands out again what has no result yet, and goes on; the study that people look 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +16,23 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bench.errors import UserError
-from bench.points import Upstream
-from bench.records.atomic import read_json, write_json
+from bench.points import Config, Upstream
 from bench.records.record import Record
-from sweeps.search import objectives, pruners, samplers
+from sweeps.layout import Workdir
+from sweeps.search import files, objectives, pruners, samplers
+from sweeps.search.files import Proposal
 from sweeps.search.joint import distribution
 from sweeps.search.space import Search
 from sweeps.search.two_trial import TwoTrialSampler
-
-FOLDER = "proposals"
+from sweeps.space import Sweep
 
 
 class Proposals:
-    """The points of a search, one after the other.
+    """The points of a search, one after the other. It is told all results, those of earlier coordinators first.
 
     Args:
       workdir: of the sweep; one coordinator at a time.
       search: what is searched.
-      known: returns the accepted record of a config, None where there is none.
       name: of the sweep; Hyperband draws brackets by it.
       pruner: a name of `sweeps.search.pruners.PRUNERS`.
 
@@ -45,14 +44,13 @@ class Proposals:
         self,
         workdir: Path,
         search: Search,
-        known: Callable[[Upstream], Record | None] = lambda _: None,
         *,
         name: str = "search",
         pruner: str = "",
     ) -> None:
         if pruner and search.sampler == "two-trial":
             raise UserError("the two-trial tuner compares runs that ended: it takes no pruner")
-        self._folder, self._search = workdir / FOLDER, search
+        self._workdir, self._search = workdir, search
         self._objective = objectives.find(search.objective)
         if self._objective.relative and set(search.first[0] if search.first else ()) != set(search.axes):
             raise UserError(f"objective {search.objective!r} compares with the first proposal: give all its axes in `first`")
@@ -67,7 +65,13 @@ class Proposals:
         self._told: set[str] = set()
         self._pruned: set[str] = set()
         self._unsent: list[Upstream] = []
-        self._restore(known)
+        self._restore()
+
+    @classmethod
+    def of(cls, sweep: Sweep, workdir: Workdir) -> Proposals:
+        """Returns the proposals of a sweep that is a search, as its folder has them; their results are told anew."""
+        assert sweep.search is not None
+        return cls(workdir.path, sweep.search, name=sweep.name, pruner=sweep.pruner)
 
     @property
     def total(self) -> int:
@@ -86,7 +90,7 @@ class Proposals:
         """Returns every point that was proposed so far, each once, in the order of proposing."""
         return tuple(self._configs[numbers[0]] for numbers in self._numbers.values())
 
-    def params(self, config: Upstream) -> Mapping[str, Any]:
+    def params(self, config: Config) -> Mapping[str, Any]:
         """Returns the values of the axes at which a point was proposed."""
         return dict(self._trial(self._numbers[config.name][0]).params)
 
@@ -111,34 +115,40 @@ class Proposals:
                 self._finish(self._numbers[config.name][-1], self._records[config.name])
         return None
 
-    def tell(self, record: Record) -> None:
-        """Notes the result of a point; of one that is known already, or was never proposed, nothing."""
+    def tell(self, record: Record) -> list[tuple[Record, float]]:
+        """Notes the result of a point; of one that is known already, or was never proposed, nothing.
+
+        Returns:
+          The records whose value for the search is known now, with it: none while a relative objective waits for its base, then
+          all that waited.
+        """
         name = record.config.name
         if name in self._records or name not in self._numbers:
-            return
+            return []
         self._records[name] = record
         self._unsent = [config for config in self._unsent if config.name != name]
         if self._base is None and self._objective.relative:
-            return  # all wait for the first proposal
-        for waiting in [n for n in self._records if n not in self._told]:
-            self._told.add(waiting)
-            for number in self._numbers[waiting]:
-                self._finish(number, self._records[waiting])
+            return []  # all wait for the first proposal
+        waiting = [each for name, each in self._records.items() if name not in self._told]
+        for each in waiting:
+            self._told.add(each.config.name)
+            for number in self._numbers[each.config.name]:
+                self._finish(number, each)
+        return [(each, self._objective.of(each, self._base)) for each in waiting]
 
     def decide(self, progress: Mapping[str, Any]) -> list[str]:
-        """Returns the names of runs that are not worth going on with, each once.
+        """Returns the names of runs that are not worth going on with: of a launch the one that it is at, or none.
 
         Args:
-          progress: of a launch: `run`, `steps` and `values`, the [run, step, accuracy] that it measured.
+          progress: of the launch: `run`, `steps` and `values`, the [run, step, accuracy] that it measured.
         """
-        hopeless = []
+        run, steps = progress["run"], progress["steps"]
+        if run not in self._numbers or run in self._records:
+            return []
         for name, step, value in progress.get("values", ()):
-            if name != progress["run"] or name not in self._numbers or name in self._records or not progress["steps"]:
-                continue
-            if self._report(name, pruners.percent(step, progress["steps"]), value) and name not in self._pruned:
-                self._pruned.add(name)
-                hopeless.append(name)
-        return hopeless
+            if name == run and steps and self._report(run, pruners.percent(step, steps), value):
+                self._pruned.add(run)
+        return [run] if run in self._pruned else []
 
     def best(self) -> tuple[Upstream, float] | None:
         """Returns the best point so far with its objective, None where no point ended well."""
@@ -159,9 +169,6 @@ class Proposals:
     def _trial(self, number: int) -> FrozenTrial:
         return self._study.get_trials(deepcopy=False)[number]
 
-    def _path(self, number: int) -> Path:
-        return self._folder / f"{number + 1:06d}.json"
-
     def _propose(self) -> Upstream:
         number = len(self._configs)
         first = self._search.first[number] if number < len(self._search.first) else {}
@@ -170,15 +177,7 @@ class Proposals:
         trial = self._study.ask(self._distributions)
         config = self._search.config(trial.params)
         attributes = {k: v for k, v in self._trial(number).system_attrs.items() if k != "fixed_params"}
-        value = {
-            "name": config.name,
-            "digest": config.digest,
-            "config": config.to_dict(),
-            "params": trial.params,
-            "attributes": attributes,
-        }
-        if not write_json(self._path(number), value, exclusive=True):
-            raise UserError(f"{self._path(number)} was written by somebody else: one coordinator a folder")
+        files.write(self._workdir, number, Proposal(config, trial.params, attributes))
         self._note(config)
         return config
 
@@ -186,41 +185,30 @@ class Proposals:
         self._numbers[config.name].append(len(self._configs))
         self._configs.append(config)
 
-    def _restore(self, known: Callable[[Upstream], Record | None]) -> None:
-        while (path := self._path(len(self._configs))).exists():
-            value = read_json(path)
-            config = self._search_config(path, value)
-            self._study.add_trial(
-                create_trial(
-                    state=TrialState.RUNNING,
-                    params=value["params"],
-                    distributions=self._distributions,
-                    system_attrs=value["attributes"],
-                )
+    def _restore(self) -> None:
+        for config, params, attributes in files.read(self._workdir):
+            self._check(config, params)
+            trial = create_trial(
+                state=TrialState.RUNNING,
+                params=dict(params),
+                distributions=self._distributions,
+                system_attrs=dict(attributes),
             )
+            self._study.add_trial(trial)
             self._note(config)
-        if len(self._configs) < len(left := sorted(self._folder.glob("*.json"))):
-            raise UserError(
-                f"{self._path(len(self._configs))} is missing, but {left[-1].name} is there: the folder was damaged"
-            )
-        for config in self.configs:
-            record = known(config)
-            if record is None:
-                self._unsent.append(config)
-            else:
-                self.tell(record)
+        self._unsent = list(self.configs)
 
-    def _search_config(self, path: Path, value: Mapping[str, Any]) -> Upstream:
+    def _check(self, config: Upstream, params: Mapping[str, Any]) -> None:
+        path = files.path(self._workdir, len(self._configs))
         try:
-            config = self._search.config(value["params"])
+            mine = self._search.config(params)
         except (KeyError, UserError) as error:
-            raise UserError(f"{path}: no proposal of this search ({error}); it was changed: use another --workdir") from None
-        if (config.name, config.digest) != (value["name"], value["digest"]):
+            raise UserError(f"{path}: no proposal of this search ({error}): use another --workdir") from None
+        if mine != config:
             raise UserError(
-                f"{path}: proposed as {value['name']} ({value['digest']}), but this search and this code make {config.name}"
-                f" ({config.digest}) of it; results of two searches are never mixed: use another --workdir"
+                f"{path}: proposed as {config.name}, but this search makes {mine.name} of it: it was changed, and results of"
+                " two searches are never mixed: use another --workdir"
             )
-        return config
 
     def _finish(self, number: int, record: Record) -> None:
         for measured in (m for m in record.measurements if (m.split, m.metric) == ("val", "accuracy")):
