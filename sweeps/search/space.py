@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +12,9 @@ from bench.errors import UserError
 from bench.points import Upstream
 from sweeps.search.axes import Axis
 from sweeps.space import By
+
+# Columns of a line.
+_WIDTH = 110
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,17 @@ class Search:
 
     def lines(self) -> list[str]:
         """Returns the search for people: sampler, trials, axes, fixed fields."""
-        out = [f"search by {self.sampler} for the best {self.objective}: at most {self.trials} trials"]
-        out += [f"  {name:<12} {axis}" for name, axis in self.axes.items()]
+        out = [f"search by {self.sampler} for the best {self.objective}: at most {self.trials:,} trials"]
+        for name, axis in self.axes.items():
+            out += _wrapped(name, "searched", str(axis))
         for name, value in self.fixed.items():
-            shown = f"of {', '.join(value.axes)}" if isinstance(value, Made) else getattr(value, "values", value)
-            out.append(f"  {name:<12} {shown} (fixed)")
+            made = f"made from {value.axes[0]} to {value.axes[-1]}" if isinstance(value, Made) else None
+            out += _wrapped(name, "fixed", made or str(getattr(value, "values", value)))
+        for point in self.first:
+            out += _wrapped("first", "trial", ", ".join(f"{name} {value}" for name, value in point.items()))
         return out
+
+
+def _wrapped(name: str, kind: str, text: str) -> list[str]:
+    head = f"  {name:<14}{kind:<10}"
+    return textwrap.wrap(text, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head))

@@ -1,7 +1,7 @@
 """Model variants as data, one file a family: name, file-name spelling, static shape, cost and source of every architecture.
 
-A variant's name may carry modifiers, `B/16:gap:sincos`: they change fields of its spec, and each family lists its own. Those of an
-architecture search (`nas.py`) spell their shape.
+A variant's name may carry modifiers, `B/16:gap:sincos`: they change fields of its spec, and each family lists its own. Names of
+an architecture search (`nas.py`) spell a shape.
 """
 
 from __future__ import annotations
