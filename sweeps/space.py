@@ -134,6 +134,11 @@ class Sweep:
         """Returns all transfer configs, in the order to run them."""
         return tuple(self._builder.transfer(p) for p in interleave([g.points() for g in self._transfers]))
 
+    @property
+    def planned(self) -> tuple[Config, ...]:
+        """Returns what is to be expected: all configs; of a search as many as it may propose, drawn by chance."""
+        return self.points if self.search is None else self.search.draws(self.search.trials)
+
     @cached_property
     def points(self) -> tuple[Config, ...]:
         """Returns all configs, upstream first.

@@ -18,7 +18,7 @@ from bench.points import parse
 from bench.records.atomic import read_json
 from sweeps.search import Choice, Float, Int, Made, Search, objectives, samplers
 from sweeps.search.proposals import Proposals
-from sweeps.space import By
+from sweeps.space import By, Sweep
 
 
 @pytest.fixture
@@ -226,6 +226,16 @@ def test_joined_dependent_and_made_fields():
         dataclasses.replace(search, fixed={**search.fixed, "wd": By("model", {})}).config(
             {"do=sd": 0.1, "kind": "ViT", "lr": 0.1}
         )
+
+
+def test_a_plan_sees_as_many_points_as_trials_the_first_ones_first():
+    search = dataclasses.replace(CHOICES, first=({"lr": 0.01, "aug": "light1", "do=sd": 0.1},), trials=200)
+    points = Sweep("a-search", "", search=search).planned
+    assert len(points) == 200
+    assert (points[0].lr, points[0].aug, points[0].do) == (0.01, "light1", 0.1)
+    assert points == Sweep("a-search", "", search=search).planned
+    assert 70 < sum(p.aug == "none" for p in points) < 130  # 99.99% of fair coins
+    assert 70 < sum(p.lr < 0.01 for p in points) < 130
 
 
 def test_another_upstream_set_takes_the_place_of_the_searchs():

@@ -102,6 +102,10 @@ class Choice:
         """Returns `value` as a point has it."""
         return value
 
+    def at(self, unit: float) -> Any:
+        """Returns the value at `unit`, a number in [0, 1]: all values have a share of it."""
+        return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
+
     def __str__(self) -> str:
         return ", ".join(map(str, self.values))
 

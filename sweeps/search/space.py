@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -84,6 +85,16 @@ class Search:
                     raise UserError(f"field {name!r} has no value for {value.field}={point.get(value.field)!r}")
                 point[name] = value.values[point[value.field]]
         return Upstream.from_dict(point)
+
+    def draws(self, number: int) -> tuple[Upstream, ...]:
+        """Returns the points to begin with and others by chance, `number` in all: what a plan can know of a search."""
+        chance = random.Random(self.seed)
+        found = []
+        for i in range(number):
+            first = self.first[i] if i < len(self.first) else {}
+            drawn = {name: axis.at(chance.random()) for name, axis in self.axes.items()}
+            found.append(self.config({**drawn, **first}))
+        return tuple(found)
 
     def on(self, dataset: str) -> Search:
         """Returns the same search over another upstream set."""
