@@ -177,7 +177,7 @@ class Coordinator:
         """
         try:
             self._launch()
-            while self._active or self._ready:
+            while self._active or self._ready or self._full:
                 self._status.note = self._study.flush() or self._full
                 show(self.status())
                 self._full = ""
@@ -433,7 +433,13 @@ class Coordinator:
             return
         counts = self._status.states["upstream"]
         while counts[WAITING] + counts[RUNNING] < self._executor.capacity():
-            config = self._proposals.next()
+            try:
+                config = self._proposals.next()
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                self._full = "the disk is full: waiting for space"
+                break
             if config is None:
                 break
             if config.name not in self._points:  # else it was proposed before a restart

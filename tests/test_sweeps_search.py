@@ -1,6 +1,7 @@
 """Proposals: made before they are handed out, the same after any crash, one result each."""
 
 import dataclasses
+import errno
 import json
 import tempfile
 from pathlib import Path
@@ -16,7 +17,7 @@ from searching import CHOICES, FEW, FIXED, NUMBERS, Folder, accuracy, finish, re
 from bench.errors import UserError
 from bench.points import parse
 from bench.records.atomic import read_json
-from sweeps.search import Choice, Float, Int, Made, Search, objectives, samplers
+from sweeps.search import Choice, Float, Int, Made, Search, files, objectives, samplers
 from sweeps.search.proposals import Proposals
 from sweeps.space import By, Sweep
 
@@ -87,6 +88,25 @@ def test_a_proposal_is_on_disk_before_it_is_handed_out_and_goes_out_again_after_
     again = folder.open()
     assert again.next() == first
     assert again.next().name == read_json(folder.path / "proposals" / "000002.json")["name"]
+
+
+def test_on_a_full_disk_nothing_is_handed_out_and_nothing_skipped(folder, monkeypatch):
+    undisturbed = [c.name for c in finish(folder, folder.open()).configs]
+    again = Folder(folder.path / "again", folder.search)
+    proposals, write = again.open(), files.write
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    while len(again.trained) < again.search.trials:
+        monkeypatch.setattr(files, "write", full)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                proposals.next()
+        monkeypatch.setattr(files, "write", write)
+        proposals.tell(again.train(proposals.next()))
+    assert again.trained == undisturbed
+    assert values(proposals) == values(folder.open()) == values(again.open())
 
 
 def test_running_trials_are_visible_so_that_parallel_proposals_differ(folder):

@@ -1,6 +1,7 @@
 """The coordinator of a search: proposals become jobs, results come back, hopeless runs end early."""
 
 import dataclasses
+import errno
 import signal
 
 import optuna
@@ -19,6 +20,7 @@ from sweeps.launch import Launch
 from sweeps.layout import Workdir
 from sweeps.lock import Lock
 from sweeps.run import Coordinator
+from sweeps.search import files as proposals_on_disk
 from sweeps.space import Sweep
 
 SEARCH = Sweep("a-search", "", search=dataclasses.replace(NUMBERS, trials=8))
@@ -131,6 +133,21 @@ def test_its_status_counts_what_may_still_be_proposed(workdir, monkeypatch):
     coordinator.close()
     status = story.Story(workdir.path).status()
     assert (status.done["upstream"], status.runs["upstream"], status.complete) == (0, 8, False)
+
+
+def test_it_waits_for_space_on_a_full_disk(workdir, monkeypatch):
+    write, refused = proposals_on_disk.write, []
+
+    def sometimes(*arguments):
+        if len(refused) < 20 and len(refused) % 5 != 4:
+            refused.append(arguments)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        refused.append(arguments)
+        write(*arguments)
+
+    monkeypatch.setattr(proposals_on_disk, "write", sometimes)
+    assert coordinate(workdir, Fake(train), SEARCH).complete
+    assert len(refused) > 8 == len(trials(workdir))
 
 
 class Steps(Fake):

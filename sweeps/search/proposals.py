@@ -65,6 +65,7 @@ class Proposals:
         self._told: set[str] = set()
         self._pruned: set[str] = set()
         self._unsent: list[Upstream] = []
+        self._drawn: Proposal | None = None
         self._restore()
 
     @classmethod
@@ -99,13 +100,17 @@ class Proposals:
         return self._study.get_trials(deepcopy=False)
 
     def next(self) -> Upstream | None:
-        """Returns a point to train, None where there is nothing now (more results are needed) or nothing any more."""
+        """Returns a point to train, None where there is nothing now (more results are needed) or nothing any more.
+
+        Raises:
+          OSError: the point could not be written; the next call tries again.
+        """
         if self._unsent:
             return self._unsent.pop(0)
         while len(self._configs) < self._search.trials:
             sampler = samplers.build(self._search, len(self._configs))
             self._study.sampler = sampler
-            if isinstance(sampler, TwoTrialSampler) and not sampler.ready(self._study):
+            if self._drawn is None and isinstance(sampler, TwoTrialSampler) and not sampler.ready(self._study):
                 return None
             config = self._propose()
             if len(self._numbers[config.name]) == 1:
@@ -170,16 +175,21 @@ class Proposals:
         return self._study.get_trials(deepcopy=False)[number]
 
     def _propose(self) -> Upstream:
+        # Kept until it is on disk: a disk that is full is tried again, and a trial cannot be taken back.
+        self._drawn = self._drawn or self._draw()
+        files.write(self._workdir, len(self._configs), self._drawn)
+        config, self._drawn = self._drawn.config, None
+        self._note(config)
+        return config
+
+    def _draw(self) -> Proposal:
         number = len(self._configs)
         first = self._search.first[number] if number < len(self._search.first) else {}
         if first and not isinstance(self._study.sampler, TwoTrialSampler):
             self._study.enqueue_trial(dict(first))
         trial = self._study.ask(self._distributions)
-        config = self._search.config(trial.params)
         attributes = {k: v for k, v in self._trial(number).system_attrs.items() if k != "fixed_params"}
-        files.write(self._workdir, number, Proposal(config, trial.params, attributes))
-        self._note(config)
-        return config
+        return Proposal(self._search.config(trial.params), trial.params, attributes)
 
     def _note(self, config: Upstream) -> None:
         self._numbers[config.name].append(len(self._configs))
