@@ -23,7 +23,7 @@ SWEEP = Sweep(
             "epochs": Choice([0.25, 0.5, 1.0, 2.0, 4.0, 8.0]),
             "lr": Float(0.0125, 25.6, log=True),
         },
-        fixed={"dataset": "jft4b", "aug": "none", "wd": 1e-6, "do": 0.0, "sd": 0.0, "dtype": "bfloat16"},
+        fixed={"dataset": "jft4b", "aug": "none", "wd": 1e-6, "do": 0.0, "sd": 0.0, "optimizer": "nesterov_agc_l2"},
         first=({"lr": 1.6},),
     ),
 )

@@ -15,7 +15,7 @@ SWEEP = Sweep(
         sampler="two-trial",
         trials=12,
         axes={"model": Choice(["NFNet-mu"]), "epochs": Choice([2.0, 4.0, 8.0]), "lr": Float(0.0125, 6.4, log=True)},
-        fixed={"dataset": "mnist5k", "aug": "none", "wd": 1e-6, "do": 0.0, "sd": 0.0},
+        fixed={"dataset": "mnist5k", "aug": "none", "wd": 1e-6, "do": 0.0, "sd": 0.0, "optimizer": "nesterov_agc_l2"},
         first=({"lr": 0.1},),
     ),
 )
