@@ -1,5 +1,6 @@
 """Proposals: made before they are handed out, the same after any crash, one result each."""
 
+import csv
 import dataclasses
 import errno
 import json
@@ -15,8 +16,9 @@ from optuna.trial import TrialState
 from searching import CHOICES, FEW, FIXED, NUMBERS, Folder, accuracy, finish, result, values
 
 from bench.errors import UserError
-from bench.points import parse
+from bench.points import VARIANTS, parse
 from bench.records.atomic import read_json
+from sweeps import named
 from sweeps.search import Choice, Float, Int, Made, Search, files, objectives, samplers
 from sweeps.search.proposals import Proposals
 from sweeps.space import By, Sweep
@@ -256,6 +258,50 @@ def test_a_plan_sees_as_many_points_as_trials_the_first_ones_first():
     assert points == Sweep("a-search", "", search=search).planned
     assert 70 < sum(p.aug == "none" for p in points) < 130  # 99.99% of fair coins
     assert 70 < sum(p.lr < 0.01 for p in points) < 130
+
+
+# Most trials of every named search.
+NAMED = {"effnetv2-nas": 1000, "effnetv2-nas-mini": 14, "nfnet-scaling-tuned": 76, "nfnet-scaling-tuned-mini": 12}
+
+
+def test_every_named_search_has_its_number_of_trials_here():
+    assert {n: s.search.trials for n in named.names() if (s := named.find(n)).search} == NAMED
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_search_says_its_number_of_points_and_its_points_parse_back(name, tmp_path):
+    sweep = named.find(name)
+    assert sweep.name == name
+    assert f"augreg run {name}" in sweep.about
+    assert f"At most {NAMED[name]:,} upstream points" in sweep.about
+    assert sweep.points == ()
+    points = sweep.search.draws(20)
+    assert [parse(p.name) for p in points] == list(points)
+    proposals = Proposals(tmp_path, sweep.search, name=name, pruner=sweep.pruner)
+    begun = proposals.params(proposals.next())
+    assert sweep.search.first[0].items() <= begun.items()
+
+
+def test_the_space_of_the_architecture_search_is_the_papers():
+    axes = named.find("effnetv2-nas").search.axes
+    assert len(axes) == 6 * 4
+    assert [axes[f"kind_{i}"] for i in range(1, 7)] == [Choice(("fused", "mbconv"))] * 6
+    assert [axes[f"kernel_{i}"] for i in range(1, 7)] == [Choice((3, 5))] * 6
+    assert [axes[f"expansion_{i}"] for i in range(1, 7)] == [Choice((1, 4, 6))] * 6
+    # Up to twice B0's layers: 1, 2, 2, 3, 5, 8.
+    assert [axes[f"layers_{i}"] for i in range(1, 7)] == [Int(1, n) for n in (2, 4, 4, 6, 10, 16)]
+    assert named.find("effnetv2-nas").search.draws(1)[0].model == "EfficientNetV2-B0"
+
+
+def test_the_tuned_models_and_budgets_are_those_of_the_paper():
+    axes = named.find("nfnet-scaling-tuned").search.axes
+    assert [len(axis.values) for axis in (axes["model"], axes["epochs"])] == [6, 6]
+    with (Path(__file__).parents[1] / "results" / "published" / "nfnet_best_lr.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {f"NFNet-{row['model']}" for row in rows} <= set(axes["model"].values)
+    assert {float(row["epochs"]) for row in rows} == set(axes["epochs"].values)
+    flops = [VARIANTS[model].spec.macs(224, 1000) for model in axes["model"].values]
+    assert flops == sorted(flops)  # the next smaller one stands before
 
 
 def test_another_upstream_set_takes_the_place_of_the_searchs():
