@@ -10,6 +10,7 @@ its layers a stage, 128 pixels, where its progressive schedule begins. B0 comput
 18 EFLOPs, some 90 TPU-v4 core-hours at 40% of the peak. All on one kind of device: step times are compared.
 """
 
+from sweeps.recipes import EFFNETV2
 from sweeps.search import Search, architecture
 from sweeps.space import Sweep
 
@@ -21,20 +22,13 @@ SWEEP = Sweep(
         trials=1000,
         axes=architecture.axes([2, 4, 4, 6, 10, 16]),
         fixed={
+            **EFFNETV2,
             "model": architecture.model("B0"),
-            "dataset": "i1k",
             "epochs": 10.0,
             "resolution": 128,
-            "lr": 0.256,
             "warmup_steps": 310,
             "aug": "none",
-            "wd": 1e-5,
             "do": 0.2,
-            "sd": 0.2,
-            "optimizer": "rmsprop_l2",
-            "loss": "softmax",
-            "smoothing": 0.1,
-            "decay": "exponential",
             "dtype": "bfloat16",
         },
         objective="nas",

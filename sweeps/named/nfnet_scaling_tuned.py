@@ -9,6 +9,7 @@ of figure 3, falling from 1.6 to 0.4, for two fifths of what `nfnet-scaling` cos
 Transformers at Scale", section 2; what it leaves open as in the NFNet paper's appendix A.5.
 """
 
+from sweeps.recipes import NFNET_BUDGETS, NFNET_JFT
 from sweeps.search import Choice, Float, Search
 from sweeps.space import Sweep
 
@@ -20,10 +21,10 @@ SWEEP = Sweep(
         trials=76,
         axes={
             "model": Choice(["NFNet-F0", "NFNet-F1", "NFNet-F3", "NFNet-F3+", "NFNet-F7", "NFNet-F7+"]),
-            "epochs": Choice([0.25, 0.5, 1.0, 2.0, 4.0, 8.0]),
+            "epochs": Choice(NFNET_BUDGETS),
             "lr": Float(0.0125, 25.6, log=True),
         },
-        fixed={"dataset": "jft4b", "aug": "none", "wd": 1e-6, "do": 0.0, "sd": 0.0, "optimizer": "nesterov_agc_l2"},
+        fixed=NFNET_JFT,
         first=({"lr": 1.6},),
     ),
 )
