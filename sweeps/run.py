@@ -12,9 +12,9 @@ import heapq
 import os
 import platform
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from bench.errors import UserError
 from bench.points import Config, Transfer
@@ -27,6 +27,7 @@ from sweeps.job import FILE, Job, Settings
 from sweeps.launch import FAILED, Launch
 from sweeps.layout import Workdir
 from sweeps.lock import Lock
+from sweeps.projected import Projected
 from sweeps.search.proposals import Proposals
 from sweeps.space import Sweep
 from sweeps.states import CANCELLED, PRUNED, RUNNING, SETTLED, WAITING, Status, of_record
@@ -49,26 +50,6 @@ class Limits(NamedTuple):
     failures: int = 2
     losses: int = 20
     silence: float = 300.0
-
-
-class Projected(Protocol):
-    """What the coordinator tells about runs: a study, or whatever else follows a sweep."""
-
-    def follow(self, params: Callable[[Config], Mapping[str, Any]]) -> None:
-        """Learns at which values of a search's axes a run was proposed."""
-        ...
-
-    def started(self, config: Config) -> None:
-        """Notes that a run is under way."""
-        ...
-
-    def accept(self, record: Record, value: float | None = None) -> None:
-        """Notes a finished run, and of a search what it is worth."""
-        ...
-
-    def flush(self) -> str:
-        """Writes what is to be written; returns what is in the way, "" for nothing."""
-        ...
 
 
 @dataclass

@@ -48,6 +48,8 @@ def run_sweep(
     if spending:
         spending.already(busy)
         remaining = [p for p in sweep.points if workdir.run(p).record() is None]
+        if sweep.search is not None:  # its points are not known: as many as may come
+            remaining = list(sweep.planned[sum(1 for _ in workdir.records()) :])
         spending.check(sweep.name, remaining)
     coordinator = Coordinator(sweep, workdir, executor, settings, limits, study=study, spending=spending)
     before = coordinator.status()

@@ -260,6 +260,17 @@ def test_a_plan_sees_as_many_points_as_trials_the_first_ones_first():
     assert 70 < sum(p.lr < 0.01 for p in points) < 130
 
 
+def test_augreg_plan_counts_what_a_search_may_cost():
+    from sweeps.planning import plan as make
+
+    plan, _ = make("nfnet-scaling-tuned@i1k")
+    assert plan.title.startswith("nfnet-scaling-tuned@i1k: at most 76 upstream runs, drawn by chance")
+    assert sum(share.runs for share in plan.shares.values()) == 76
+    assert plan.seconds.middle > 0
+    plan, _ = make("effnetv2-nas-mini")
+    assert sum(share.runs for share in plan.shares.values()) == 14
+
+
 # Most trials of every named search.
 NAMED = {"effnetv2-nas": 1000, "effnetv2-nas-mini": 14, "nfnet-scaling-tuned": 76, "nfnet-scaling-tuned-mini": 12}
 

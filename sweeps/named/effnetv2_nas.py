@@ -6,8 +6,8 @@ At most 1,000 upstream points ("up to 1000 models", 10 epochs each at a reduced 
 simplest way, for A * S^-0.07 * P^-0.05: validation accuracy, measured seconds of a training step and parameters, both
 relative to the first point, EfficientNetV2-B0. Source: "EfficientNetV2: Smaller Models and Faster Training", section 3.2;
 recipe of section 5.1, warm-up cut to an epoch. Ours, because the paper does not say: channels and strides of B0, up to twice
-its layers a stage, 128 pixels, where its progressive schedule begins. B0 computes 18 PFLOPs; a thousand models of such size
-18 EFLOPs, some 90 TPU-v4 core-hours at 40% of the peak. All on one kind of device: step times are compared.
+its layers a stage, 128 pixels, where its progressive schedule begins. About 51 EFLOPs, 860 TPU-v4 core-hours (`augreg plan`).
+All on one kind of device: step times are compared.
 """
 
 from sweeps.recipes import EFFNETV2
