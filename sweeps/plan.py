@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from sweeps.predict import Estimate, Predictor
 NOTHING, NO_TIME = Work(0.0, 0.0), Estimate(0.0, 0.0, 0.0)
 # Checkpoints that a run under way keeps: the newest, and the one before while it is written.
 KEPT = 2
+# Models that a plan lists; a search may have thousands.
+SHOWN = 30
 
 
 class Fleet(NamedTuple):
@@ -215,10 +218,12 @@ def lines(plan: Plan) -> list[str]:
     compiled = any(share.compiled for share in plan.shares.values())
     head = f"{'model':<18}{'runs':>8}{'steps':>14}{'programs':>10}{'training FLOPs':>16}"
     out = [plan.title, head + (f"{'compiled':>11}" if compiled else "") + f"{'chip-hours':>12}  of {device.name}"]
-    for model, share in plan.shares.items():
+    for model, share in itertools.islice(plan.shares.items(), SHOWN):
         row = f"{model:<18}{share.runs:>8}{share.steps:>14}{len(share.programs):>10}{share.work.flops:>16.3g}"
         low, middle, high = (quantity(v) for v in share.seconds.times(1 / 3600))
         out.append(row + (f"{share.compiled:>11.3g}" if compiled else "") + f"{middle:>12}  {low} to {high}")
+    if len(plan.shares) > SHOWN:
+        out.append(f"and {len(plan.shares) - SHOWN:,} more models")
     runs = sum(share.runs for share in plan.shares.values())
     out.append(f"{runs} runs, {plan.programs} programs, {plan.work.flops:.3g} FLOPs of training (closed form)")
     cores = f", {between(plan.hours.times(device.cores))} core-hours" if device.cores > 1 else ""
@@ -242,4 +247,5 @@ def _sources(plan: Plan) -> list[str]:
             known = calibration(model, plan.predictor.device)
             text = f"{known.efficiency:.3g} of the device's best, within a factor of {known.spread:.3g} ({known.source})"
             by_source.setdefault(text, []).append(model)
-    return out + [f"times of {', '.join(models)}: {text}" for text, models in by_source.items()]
+    more = {text: f" and {len(models) - SHOWN:,} more" if len(models) > SHOWN else "" for text, models in by_source.items()}
+    return out + [f"times of {', '.join(models[:SHOWN])}{more[text]}: {text}" for text, models in by_source.items()]

@@ -42,13 +42,17 @@ def plan(
     sweep = find(name)
     upstream, transfers = len(sweep.upstream_points), len(sweep.transfer_points)
     title = f"{sweep.name}: {upstream} upstream runs, {transfers} transfers"
+    points, sample = sweep.planned, sweep.planned
+    if sweep.search is not None:
+        title = f"{sweep.name}: at most {len(points):,} upstream runs, drawn by chance: what a search tries is not known"
+        sample = points[:1]  # each may be a program of its own
     predictor = Predictor(find_device(device), examples)
     notes: list[str] = []
     if probe:
-        predictor, notes = probing.probed(sweep.points, predictor)
+        predictor, notes = probing.probed(sample, predictor)
     elif compiled:
-        predictor = probing.compiled(sweep.points, predictor)
-    return Plan.of(title, sweep.points, predictor, price, fleet), notes
+        predictor = probing.compiled(sample, predictor)
+    return Plan.of(title, points, predictor, price, fleet), notes
 
 
 def utilisation(

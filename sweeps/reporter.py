@@ -80,6 +80,11 @@ class Reporter:
         self.value |= {"step": done, "steps": of, "resumed": taken_up}
         self.write(now=False)
 
+    def measured(self, step: int, accuracy: float) -> None:
+        """Notes a validation accuracy of the current run; searches decide by it."""
+        self.value["values"] = [*self.value["values"], [self.value["run"], step, accuracy]]
+        self.write(now=False)
+
     def end(self, runs: int) -> None:
         """Notes that the current run, or several that trained together, ended."""
         with self._guard:

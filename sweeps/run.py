@@ -14,7 +14,7 @@ import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from bench.errors import UserError
 from bench.points import Config, Transfer
@@ -27,8 +27,10 @@ from sweeps.job import FILE, Job, Settings
 from sweeps.launch import FAILED, Launch
 from sweeps.layout import Workdir
 from sweeps.lock import Lock
+from sweeps.projected import Projected
+from sweeps.search.proposals import Proposals
 from sweeps.space import Sweep
-from sweeps.states import CANCELLED, RUNNING, SETTLED, WAITING, Status, of_record
+from sweeps.states import CANCELLED, PRUNED, RUNNING, SETTLED, WAITING, Status, of_record
 from sweeps.states import FAILED as FAILED_RUN
 from sweeps.study import Study
 
@@ -48,22 +50,6 @@ class Limits(NamedTuple):
     failures: int = 2
     losses: int = 20
     silence: float = 300.0
-
-
-class Projected(Protocol):
-    """What the coordinator tells about runs: a study, or whatever else follows a sweep."""
-
-    def started(self, config: Config) -> None:
-        """Notes that a run is under way."""
-        ...
-
-    def accept(self, record: Record) -> None:
-        """Notes a finished run."""
-        ...
-
-    def flush(self) -> str:
-        """Writes what is to be written; returns what is in the way, "" for nothing."""
-        ...
 
 
 @dataclass
@@ -137,7 +123,11 @@ class Coordinator:
             self._spending = spending
             self._too_dear: list[_Group] = []
             self._study = study or Study(f"sqlite:///{workdir.path / 'study.db'}", sweep)
-            self._add(sweep.points)
+            self._proposals = None if sweep.search is None else Proposals.of(sweep, workdir)
+            if self._proposals:
+                self._study.follow(self._proposals.params)
+            self._add(self._proposals.configs if self._proposals else sweep.points)
+            self._propose()
             self._status.note = self._study.flush()
         except BaseException:
             self.close()
@@ -168,7 +158,7 @@ class Coordinator:
         """
         try:
             self._launch()
-            while self._active or self._ready:
+            while self._active or self._ready or self._full:
                 self._status.note = self._study.flush() or self._full
                 show(self.status())
                 self._full = ""
@@ -213,6 +203,9 @@ class Coordinator:
             active.beat, active.heard = report["beat"], self._clock.now()
             if report["step"] or any(c["program"] == "train step" for c in report["compiled"]):
                 self._open(self._groups[active.launch.job.id].program)
+            for name in self._proposals.decide(report) if self._proposals else ():
+                if name not in active.launch.dropped():
+                    active.launch.drop(name, PRUNED)
         done = report["done"] if report else 0
         if done != active.done or not alive:
             self._accept(active.launch)
@@ -319,8 +312,12 @@ class Coordinator:
         """Ends a point, whichever way."""
         self._move(config, state)
         if record is not None:
-            self._study.accept(record)
             self._compiled.add(programs_of(config))
+            if self._proposals is None:
+                self._study.accept(record)
+            else:
+                for each, value in self._proposals.tell(record):
+                    self._study.accept(each, value)
         if group := self._of.get(config.name):
             group.pending.pop(config.name, None)
         for group in self._dependents.pop(config.name, []):
@@ -413,7 +410,27 @@ class Coordinator:
             return False
         return any(self._groups[a.launch.job.id].program == program for a in self._active.values())
 
+    def _propose(self) -> None:
+        """Takes in new points of a search, each a job of its own, as many as can run."""
+        if self._proposals is None:
+            return
+        counts = self._status.states["upstream"]
+        while counts[WAITING] + counts[RUNNING] < self._executor.capacity():
+            try:
+                config = self._proposals.next()
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                self._full = "the disk is full: waiting for space"
+                break
+            if config is None:
+                break
+            if config.name not in self._points:  # else it was proposed before a restart
+                self._add((config,))
+        self._status.unknown = self._proposals.total - len(self._points)
+
     def _launch(self) -> None:
+        self._propose()
         while self._ready and len(self._active) < self._executor.capacity():
             entry = heapq.heappop(self._ready)
             group = self._groups[entry[1]]

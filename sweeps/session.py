@@ -17,6 +17,7 @@ from sweeps.layout import Workdir
 from sweeps.named import find
 from sweeps.results import expected, write_results
 from sweeps.run import Coordinator, Limits
+from sweeps.search.results import write_trials
 from sweeps.study import Study
 from sweeps.timing import timing
 from sweeps.view import View, recommended
@@ -47,6 +48,8 @@ def run_sweep(
     if spending:
         spending.already(busy)
         remaining = [p for p in sweep.points if workdir.run(p).record() is None]
+        if sweep.search is not None:  # its points are not known: as many as may come
+            remaining = list(sweep.planned[sum(1 for _ in workdir.records()) :])
         spending.check(sweep.name, remaining)
     coordinator = Coordinator(sweep, workdir, executor, settings, limits, study=study, spending=spending)
     before = coordinator.status()
@@ -70,8 +73,10 @@ def run_sweep(
     idle = used.idle(executor.capacity(), reporting - started, busy)
     notes = {"sweep": name, "runs": status.summary(), **dict(line.split(": ", 1) for line in spent.lines())}
     best = write_results(workdir, notes)
+    found = write_trials(sweep, workdir) if sweep.search else []
     now = time.monotonic()
-    for line in (*spent.lines(), *accounting.lines(workdir), f"idle: {idle:.0f} s of {executor.capacity()} slots"):
+    slots = f"idle: {idle:.0f} s of {executor.capacity()} slots"
+    for line in (*spent.lines(), *accounting.lines(workdir), slots, *found):
         say(line)
     say(f"wall clock: {now - started:.0f} s, of which report {now - reporting:.0f} s")
     say(f"{name}: {status.summary()} done; results: {path}")

@@ -41,9 +41,10 @@ def sweep_lines(sweep: Sweep) -> Iterator[str]:
         yield from _grid(grid, [a for a in axes if (a.kind, a.grid) == ("transfer", number)])
     if sweep.search:
         yield from sweep.search.lines()
-    upstream, transfers = sweep.size
-    yield f"in all: {upstream:,} upstream runs, {transfers:,} transfers that depend on them"
-    yield "an axis is static where its values need different compiled programs, traced where one program takes them all"
+    else:
+        upstream, transfers = sweep.size
+        yield f"in all: {upstream:,} upstream runs, {transfers:,} transfers that depend on them"
+        yield "an axis is static where its values need different compiled programs, traced where one program takes them all"
     if closed := [name for name in sweep.sets() if name in PROPRIETARY_SETS]:
         yield f"{' and '.join(closed)}: proprietary; put another upstream set in its place with --upstream"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import UserError
 from bench.points import Config, Transfer, Upstream
@@ -14,6 +14,9 @@ from bench.points.progressive import stages
 from bench.train.static import Static
 from sweeps.axes import UP, By, Grid, When, fields_of
 from sweeps.order import interleave
+
+if TYPE_CHECKING:
+    from sweeps.search import Search
 
 __all__ = ["Axis", "By", "Grid", "Sweep", "When"]
 
@@ -86,7 +89,7 @@ class Sweep:
     about: str
     upstream: Grid | Sequence[Grid] = ()
     transfer: Grid | Sequence[Grid] | None = None
-    search: Any = None
+    search: Search | None = None
     pruner: str = ""
 
     def __post_init__(self) -> None:
@@ -130,6 +133,11 @@ class Sweep:
     def transfer_points(self) -> tuple[Transfer, ...]:
         """Returns all transfer configs, in the order to run them."""
         return tuple(self._builder.transfer(p) for p in interleave([g.points() for g in self._transfers]))
+
+    @property
+    def planned(self) -> tuple[Config, ...]:
+        """Returns what is to be expected: all configs; of a search as many as it may propose, drawn by chance."""
+        return self.points if self.search is None else self.search.draws(self.search.trials)
 
     @cached_property
     def points(self) -> tuple[Config, ...]:

@@ -38,12 +38,14 @@ class Status:
       named: names of the runs that are diverged, pruned, failed or cancelled, in the order in which that was seen.
       workers: returns what every live launch reported last.
       note: what holds the sweep up, "" where nothing does.
+      unknown: upstream runs that a search may still propose.
     """
 
     states: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in KINDS})
     named: dict[str, list[str]] = field(default_factory=lambda: {s: [] for s in STATES if s not in (WAITING, RUNNING, DONE)})
     workers: Callable[[], list[dict[str, Any]]] = list
     note: str = ""
+    unknown: int = 0
 
     def count(self, config: Config, state: str, before: str | None = None) -> None:
         """Counts a run, or its step from one state to another."""
@@ -57,8 +59,8 @@ class Status:
 
     @property
     def runs(self) -> dict[str, int]:
-        """Returns the number of runs by kind."""
-        return {kind: counts.total() for kind, counts in self.states.items()}
+        """Returns the number of runs by kind, those included that a search may still propose."""
+        return {kind: counts.total() + (self.unknown if kind == "upstream" else 0) for kind, counts in self.states.items()}
 
     @property
     def done(self) -> dict[str, int]:

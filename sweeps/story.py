@@ -18,6 +18,7 @@ from sweeps.layout import Workdir
 from sweeps.lock import Lock
 from sweeps.named import find
 from sweeps.run import Limits
+from sweeps.search.files import configs as proposed
 from sweeps.space import Sweep
 from sweeps.states import CANCELLED, FAILED, FINISHED, RUNNING, WAITING, Status, of_record
 from sweeps.timing import timing
@@ -74,7 +75,8 @@ class Story:
     def __init__(self, path: Path) -> None:
         self.workdir = Workdir(path)
         self.sweep: Sweep = find(self.workdir.sweep())
-        self.points = {p.name: p for p in self.sweep.points}
+        points = self.sweep.points if self.sweep.search is None else proposed(path)
+        self.points = {p.name: p for p in points}
         self._begun, self._off = self.workdir.begun(), self.workdir.called_off()
         self._jobs: dict[str, list[Path]] = defaultdict(list)
         for file in sorted(self.workdir.jobs.glob(f"*/{FILE}")):
@@ -128,6 +130,8 @@ class Story:
     def status(self) -> Status:
         """Returns where the sweep stands."""
         status = Status()
+        if self.sweep.search is not None:
+            status.unknown = max(self.sweep.search.trials - len(self.points), 0)
         for config in self.points.values():
             status.count(config, self.state(config))
         return status

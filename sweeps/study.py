@@ -1,7 +1,7 @@
-"""The Optuna study of a sweep: a projection of the records, written by the coordinator alone. The only import of optuna.
+"""The Optuna study of a sweep: a projection of the records, written by the coordinator alone.
 
 One study holds the upstream trials (value: upstream validation accuracy), another, `NAME-transfer`, the transfers (value:
-downstream validation accuracy). Delete the file and the next `augreg run` builds it again.
+downstream validation accuracy); that of a search is its objective. Delete the file and the next `augreg run` builds it again.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import dataclasses
 import hashlib
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 import sqlalchemy
@@ -25,6 +25,8 @@ from bench.errors import UserError
 from bench.points import Config, Transfer, Upstream
 from bench.records.record import Record
 from sweeps.clock import Clock
+from sweeps.search import Search
+from sweeps.search.joint import distribution
 from sweeps.space import Sweep
 
 # A database that did not answer is asked again after so long.
@@ -39,6 +41,39 @@ def _fields(config: Config) -> dict[str, Any]:
     return own
 
 
+class Space(NamedTuple):
+    """What the trials of a study are drawn from.
+
+    Attributes:
+      distributions: of the axes.
+      identity: plain JSON values; results under another one are no results of these.
+      params: from a run to the values of its axes.
+    """
+
+    distributions: Mapping[str, BaseDistribution]
+    identity: dict[str, Any]
+    params: Callable[[Config], Mapping[str, Any]]
+
+    @classmethod
+    def of_points(cls, points: Sequence[Config]) -> Space:
+        """Returns the space of points that are known in advance: what differs between them."""
+        rows = [_fields(p) for p in points]
+        choices = {field: list(dict.fromkeys(row[field] for row in rows)) for field in rows[0]}
+        axes = {field: values for field, values in choices.items() if len(values) > 1}
+        digests = hashlib.sha256("".join(p.digest for p in points).encode()).hexdigest()[:16]
+
+        def params(config: Config) -> dict[str, Any]:
+            fields = _fields(config)
+            return {axis: fields[axis] for axis in axes}
+
+        return cls({f: CategoricalDistribution(v) for f, v in axes.items()}, {"axes": axes, "points": digests}, params)
+
+    @classmethod
+    def of_search(cls, search: Search, params: Callable[[Config], Mapping[str, Any]]) -> Space:
+        """Returns the space of a search."""
+        return cls({name: distribution(axis) for name, axis in search.axes.items()}, search.skeleton(), params)
+
+
 class Projection:
     """One study and the trials of its points, known by the name of the run.
 
@@ -46,31 +81,25 @@ class Projection:
     all trials again.
     """
 
-    def __init__(self, storage: RDBStorage, name: str, points: Sequence[Config]) -> None:
-        rows = [_fields(p) for p in points]
-        choices = {field: list(dict.fromkeys(row[field] for row in rows)) for field in rows[0]}
-        self._axes = {field: values for field, values in choices.items() if len(values) > 1}
-        self._distributions: dict[str, BaseDistribution] = {f: CategoricalDistribution(v) for f, v in self._axes.items()}
+    def __init__(self, storage: RDBStorage, name: str, space: Space) -> None:
+        self._space = space
         self._storage = storage
-        digests = hashlib.sha256("".join(p.digest for p in points).encode()).hexdigest()[:16]
-        space = {"axes": self._axes, "points": digests}
         optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
         self._study = storage.get_study_id_from_name(name)
-        if storage.get_study_user_attrs(self._study).get("space", space) != space:
+        if storage.get_study_user_attrs(self._study).get("space", space.identity) != space.identity:
             # Optuna never changes a study's choices, and results of other configs are no results of these: begin again.
             optuna.delete_study(study_name=name, storage=storage)
             optuna.create_study(storage=storage, study_name=name, direction="maximize")
             self._study = storage.get_study_id_from_name(name)
-        storage.set_study_user_attr(self._study, "space", space)
+        storage.set_study_user_attr(self._study, "space", space.identity)
         trials = storage.get_all_trials(self._study, deepcopy=False)
         self._finished = {t.user_attrs["name"] for t in trials if t.state.is_finished()}
         self._running = {t.user_attrs["name"]: t.number for t in trials if not t.state.is_finished()}
 
     def _add(self, config: Config, **outcome: Any) -> int:
-        fields = _fields(config)
         trial = create_trial(
-            params={axis: fields[axis] for axis in self._axes},
-            distributions=self._distributions,
+            params=dict(self._space.params(config)),
+            distributions=dict(self._space.distributions),
             user_attrs={"name": config.name, "digest": config.digest},
             **outcome,
         )
@@ -81,12 +110,15 @@ class Projection:
         if config.name not in self._finished and config.name not in self._running:
             self._running[config.name] = self._add(config, state=TrialState.RUNNING)
 
-    def accept(self, record: Record) -> None:
-        """Notes a committed record; a diverged run becomes a failed trial."""
+    def accept(self, record: Record, value: float | None = None) -> None:
+        """Notes a committed record; a diverged run becomes a failed trial. Its value is the validation accuracy by default."""
         name, last = record.config.name, record.last("val")
         if name in self._finished:
             return
-        state, value = (TrialState.COMPLETE, last.value) if record.status == "ok" and last else (TrialState.FAIL, None)
+        if record.status == "ok" and last:
+            state, value = TrialState.COMPLETE, last.value if value is None else value
+        else:
+            state, value = TrialState.PRUNED if record.status == "pruned" else TrialState.FAIL, None
         if name in self._running:
             trial = self._storage.get_trial_id_from_study_id_trial_number(self._study, self._running.pop(name))
             self._storage.set_trial_state_values(trial, state, None if value is None else [value])
@@ -158,19 +190,24 @@ class Study:
 
     def __init__(self, address: str, sweep: Sweep, clock: Clock = Clock()) -> None:
         self._address, self._sweep, self._clock = address, sweep, clock
+        self._params: Callable[[Config], Mapping[str, Any]] = lambda _: {}
         self._storage: RDBStorage | None = None
         self._of: dict[str, Projection] = {}
-        self._todo: deque[Config | Record] = deque()
+        self._todo: deque[Config | tuple[Record, float | None]] = deque()
         self._again = -RETRY_SECONDS
         self._trouble = ""
+
+    def follow(self, params: Callable[[Config], Mapping[str, Any]]) -> None:
+        """Learns at which values of a search's axes a run was proposed."""
+        self._params = params
 
     def started(self, config: Config) -> None:
         """Notes that a run is under way."""
         self._todo.append(config)
 
-    def accept(self, record: Record) -> None:
-        """Notes an accepted record."""
-        self._todo.append(record)
+    def accept(self, record: Record, value: float | None = None) -> None:
+        """Notes an accepted record, and of a search what it is worth."""
+        self._todo.append((record, value))
 
     def flush(self) -> str:
         """Tells the database what it does not know yet; returns what is in the way, "" where nothing is."""
@@ -192,9 +229,9 @@ class Study:
             self._close()
         return self._trouble
 
-    def _tell(self, what: Config | Record) -> None:
-        if isinstance(what, Record):
-            self._of[what.config.kind].accept(what)
+    def _tell(self, what: Config | tuple[Record, float | None]) -> None:
+        if isinstance(what, tuple):
+            self._of[what[0].config.kind].accept(*what)
         else:
             self._of[what.kind].started(what)
 
@@ -202,9 +239,13 @@ class Study:
         if self._storage is not None:
             return
         storage, sweep = storage_of(self._address), self._sweep
-        self._of = {Upstream.kind: Projection(storage, sweep.name, sweep.upstream_points)}
+        if sweep.search is not None:
+            space = Space.of_search(sweep.search, self._params)
+        else:
+            space = Space.of_points(sweep.upstream_points)
+        self._of = {Upstream.kind: Projection(storage, sweep.name, space)}
         if sweep.transfer_points:
-            self._of[Transfer.kind] = Projection(storage, f"{sweep.name}-transfer", sweep.transfer_points)
+            self._of[Transfer.kind] = Projection(storage, f"{sweep.name}-transfer", Space.of_points(sweep.transfer_points))
         self._storage = storage
 
     def _close(self) -> None:

@@ -22,6 +22,7 @@ from bench.errors import UserError  # noqa: E402 - the clock above times the imp
 from bench.points import Config, Transfer, Upstream  # noqa: E402
 from sweeps.launch import DONE, FAILED, PREEMPTED, Launch  # noqa: E402
 from sweeps.reporter import Reporter  # noqa: E402
+from sweeps.states import PRUNED  # noqa: E402
 
 # Lines of a traceback that are kept.
 TAIL = 20
@@ -45,9 +46,13 @@ class Orders:
         return self._launch.dropped().get(self.run, "")
 
     def stop(self) -> bool:
-        """Returns whether the current run shall leave off."""
+        """Returns whether the current run shall leave off, to be gone on with or not."""
         self.leave = self.leave or self._launch.fenced
-        return self.leave or bool(self.why())
+        return self.leave or self.why() not in ("", PRUNED)
+
+    def prune(self) -> bool:
+        """Returns whether the current run shall end with what it has."""
+        return self.why() == PRUNED
 
 
 def _run(config: Config, launch: Launch, watch: Any) -> None:
@@ -72,7 +77,7 @@ def work(launch: Launch, echo: Callable[[], None] = lambda: None) -> str:
 
     orders, reporter = Orders(launch), Reporter(launch, COMPILED)
     reporter.value["seconds"]["import"] = time.perf_counter() - _STARTED
-    watch = Watch(reporter.step, orders.stop)
+    watch = Watch(reporter.step, orders.stop, orders.prune, reporter.measured)
     try:
         for config in launch.job.configs:
             run = launch.job.workdir.run(config)

@@ -97,6 +97,9 @@ def test_a_cell_is_a_maximum_over_runs_that_ended_and_transfers_do_not_count():
         run(0.99, seed=2, status="diverged"),
         run(None, aug="light1", status="diverged"),
         run(None, aug="strong1"),
+        # A search ended these early: they say nothing of a cell.
+        run(0.99, seed=3, status="pruned"),
+        run(None, aug="medium1", status="pruned"),
     ]
     found = heatmap.cells(frame(rows))
     assert found["aug"].tolist() == ["none", "light1"]

@@ -78,6 +78,13 @@ def test_images_have_texts_and_tables_captions():
     assert tags.count("table") == tags.count("caption") == 4
 
 
+def test_runs_that_a_search_ended_early_are_counted_apart():
+    table = demo()
+    table["status"] = table["status"].replace("diverged", "pruned")
+    page = render(table, "Demo", {})
+    assert "<dd>5, 0 of them diverged, 1 pruned</dd>" in page
+
+
 def test_sections_and_provenance():
     for heading in (
         "Recommended checkpoints",

@@ -148,6 +148,36 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(made):
     assert int(found.state.step) < 22 or found.measurements == []
 
 
+def test_a_pruned_run_ends_where_it_is_and_leaves_the_test_split_alone(made):
+    seen = []
+    found = train(
+        made, evaluations=4, watch=Watch(measured=lambda *m: seen.append(m), prune=lambda: bool(seen) and seen[-1][0] >= 11)
+    )
+    assert (found.status, int(found.state.step)) == ("pruned", 11)
+    assert found.why == "ended after step 11 of 22: others were better by then"
+    assert [(m.split, m.step) for m in found.measurements] == [("val", 6), ("val", 11)]
+    assert seen == [(m.step, m.value) for m in found.measurements]
+    late = train(made, evaluations=4, watch=Watch(prune=lambda: False))
+    assert late.status == "ok"
+    # It is the same run up to there.
+    assert late.measurements[:2] == found.measurements
+
+
+def test_what_was_measured_before_an_interruption_is_told_again(made, tmp_path):
+    seen, again = [], []
+    with pytest.raises(Preempted):
+        train(
+            made,
+            evaluations=4,
+            checkpoints=Checkpoints(tmp_path, tmp_path / "attempts" / "a", 0),
+            watch=Watch(measured=lambda *m: seen.append(m), stop=lambda: len(seen) == 2),
+        )
+    checkpoints = Checkpoints(tmp_path, tmp_path / "attempts" / "b", 0)
+    found = train(made, evaluations=4, checkpoints=checkpoints, watch=Watch(measured=lambda *m: again.append(m)))
+    assert again[:2] == seen
+    assert again == [(m.step, m.value) for m in found.measurements if m.split == "val"]
+
+
 def test_a_fraction_that_leaves_no_example_is_refused(made):
     with pytest.raises(UserError, match="leaves none"):
         train(made, order=Order(50, 8, 0, 1e-9))

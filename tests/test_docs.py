@@ -152,7 +152,8 @@ def test_the_environment_variables_are_these():
 def test_the_sweeps_are_these():
     rows = {r["sweep"]: (r["upstream runs"], r["transfers"]) for r in table(section("Named sweeps"))}
     sweeps = {n: named.find(n) for n in named.names()}
-    assert rows == {n: (number(len(s.upstream_points)), number(len(s.transfer_points))) for n, s in sweeps.items()}
+    upstream = {n: f"at most {s.search.trials:,}" if s.search else number(len(s.upstream_points)) for n, s in sweeps.items()}
+    assert rows == {n: (upstream[n], number(len(s.transfer_points))) for n, s in sweeps.items()}
 
 
 def test_the_tasks_are_these():
@@ -282,6 +283,8 @@ def test_the_layout_names_every_file_that_a_sweep_leaves(tmp_path):
     from sweeps.launch import Launch
     from sweeps.lock import Lock
     from sweeps.results import FILES
+    from sweeps.search import files as proposals
+    from sweeps.search.results import FILE as TRIALS
 
     workdir, config = Workdir(tmp_path), named.find("smoke").points[0]
     workdir.claim("smoke")
@@ -295,12 +298,13 @@ def test_the_layout_names_every_file_that_a_sweep_leaves(tmp_path):
     launch.fence("why")
     launch.drop("a", "cancelled")
     workdir.run(config).fail("made.0002", "error")
-    made = {p.name for p in tmp_path.rglob("*") if p.is_file()} | {*FILES, workdir.cache.name + "/"}
+    proposals.write(tmp_path, 0, proposals.Proposal(config, {}, {}))
+    made = {p.name for p in tmp_path.rglob("*") if p.is_file()} | {*FILES, TRIALS, workdir.cache.name + "/"}
     text = section("Layout of a workdir").split("```")[1]
-    said = {word.rstrip(",") for line in text.splitlines()[2:] for word in line.split()}
+    said = {word.rstrip(",").rpartition("proposals/")[2] for line in text.splitlines()[2:] for word in line.split()}
     assert made <= said
     top = re.findall(r"^  (\w+\.\w+) ", text, re.MULTILINE)
-    assert set(top) == {*FILES, "sweep.json", "coordinator.lock", "study.db"}
+    assert set(top) == {*FILES, TRIALS, "sweep.json", "coordinator.lock", "study.db"}
 
 
 # All pages

@@ -263,6 +263,16 @@ def test_sweeps_of_one_shows_conditions_grids_and_what_is_proprietary(augreg):
     assert max(map(len, augreg("sweeps", "augreg-i1k")[1].splitlines())) <= 130
 
 
+def test_sweeps_of_a_search_shows_what_is_searched(augreg):
+    out = augreg("sweeps", "nfnet-scaling-tuned")[1]
+    assert "\nsearch by two-trial for the best val: at most 76 trials\n" in out
+    assert "\n  epochs        searched  0.25, 0.5, 1.0, 2.0, 4.0, 8.0\n" in out
+    assert "\n  lr            searched  0.0125 to 25.6 (log)\n" in out
+    assert "\n  first         trial     lr 1.6\n" in out
+    assert "in all:" not in out
+    assert out.endswith("\njft4b: proprietary; put another upstream set in its place with --upstream\n")
+
+
 def test_plan_counts_runs_steps_and_programs(augreg):
     code, out, err = augreg("plan", "demo")
     assert (code, err) == (0, "")

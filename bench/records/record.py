@@ -65,14 +65,15 @@ class Record:
 
     Attributes:
       config: the whole config; `name` and `digest` are derived from it and checked on reading.
-      status: `ok` or `diverged` (a loss that was not finite; measurements then stop where training did).
+      status: `ok`, `diverged` (a loss that was not finite) or `pruned` (a search ended it early; without a test score);
+        measurements of the latter two stop where training did.
       measurements: in the order in which they were taken.
       params: number of parameters.
       data: facts of the data used: number of examples of each split, fingerprint of all of it and of each split.
       device: kind of device.
       code_version: version of this package.
       cost: see `Cost`; the only part that may differ between two runs of one config.
-      why: for a diverged run, what happened.
+      why: for a diverged or pruned run, what happened.
     """
 
     config: Upstream | Transfer

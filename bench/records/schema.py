@@ -60,7 +60,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("filename", "string", "name of the upstream run", released=True),
     Column("adapt_filename", "string", "name of the transfer run", released=True),
     Column("seed", "Int64", "upstream seed"),
-    Column("status", "string", "upstream status: ok or diverged"),
+    Column("status", "string", "upstream status: ok, diverged or pruned"),
     Column("digest", "string", "digest of the whole upstream config"),
     Column("n_train", "Int64", "upstream training examples"),
     Column("n_val", "Int64", "upstream validation examples"),
@@ -73,7 +73,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("adapt_group", "string", "task group: natural, specialized or structured"),
     Column("adapt_synthetic", "boolean", "whether the task's images are rendered"),
     Column("adapt_seed", "Int64", "downstream seed"),
-    Column("adapt_status", "string", "downstream status: ok or diverged"),
+    Column("adapt_status", "string", "downstream status: ok, diverged or pruned"),
     Column("adapt_digest", "string", "digest of the whole transfer config"),
     Column("adapt_n_val", "Int64", "downstream validation examples"),
     Column("adapt_n_test", "Int64", "downstream test examples"),
@@ -84,4 +84,4 @@ COLUMNS: tuple[Column, ...] = (
 BY_NAME: dict[str, Column] = {c.name: c for c in COLUMNS}
 RELEASED: tuple[str, ...] = tuple(c.name for c in COLUMNS if c.released)
 VOLATILE: tuple[str, ...] = tuple(c.name for c in COLUMNS if c.volatile)
-STATUSES = ("ok", "diverged")
+STATUSES = ("ok", "diverged", "pruned")

@@ -29,16 +29,16 @@ def cells(table: pd.DataFrame) -> pd.DataFrame:
       One row per (ds, name, do, aug) of which the table has a run that ended, in the order of the figure. `value`: the highest
       `final_val`, a fraction, of the runs with status ok over everything that is not a key: weight decay, learning rate,
       stochastic depth and seed (a maximum over seeds is optimistic; give the table of one seed where that matters). `value` is
-      empty where all runs of the cell diverged; a cell without any run has no row.
+      empty where all runs of the cell diverged; a cell without any run, or with pruned ones only, has no row.
 
     Raises:
       UserError: a column is missing, the table is empty or contradicts itself, or no run of it has a score or diverged.
     """
     require(table, COLUMNS[:-1])
     runs = upstream_runs(table)
-    ended = ok(runs["status"])
-    runs = runs.assign(value=runs["final_val"].astype(float).where(ended))
-    grouped = runs[runs["value"].notna() | ~ended].groupby(KEYS)["value"].max().reset_index()
+    runs = runs.assign(value=runs["final_val"].astype(float).where(ok(runs["status"])))
+    diverged = runs["status"].astype("string").eq("diverged").fillna(False).astype(bool)
+    grouped = runs[runs["value"].notna() | diverged].groupby(KEYS)["value"].max().reset_index()
     if grouped.empty:
         raise UserError("no cell to draw: column 'final_val' is empty for every upstream run of the table")
     ranks = {

@@ -22,10 +22,9 @@ def missing_cells(table: pd.DataFrame) -> tuple[int, int]:
 
 
 def provenance(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """(what, value) lines: versions, devices, seeds, data, and how many runs there are, diverged and are missing."""
+    """(what, value) lines: versions, devices, seeds, data, and how many runs are there, diverged, pruned and missing."""
     runs, transfers = upstream_runs(table), transfer_runs(table)
     ended = ok(runs["status"])
-    failed = ~ok(transfers["adapt_status"])
     pairs = int(ended.sum()) * transfers["adapt_ds"].nunique()
     of_ended = transfers[transfers["filename"].isin(runs.loc[ended, "filename"])]
     have = len(of_ended[["filename", "adapt_ds"]].drop_duplicates())
@@ -37,11 +36,17 @@ def provenance(table: pd.DataFrame) -> list[tuple[str, str]]:
         ("Transfer seeds", _values(transfers, "adapt_seed")),
         ("Upstream data fingerprints", _values(runs, "data_fingerprint")),
         ("Transfer data fingerprints", _values(transfers, "adapt_data_fingerprint")),
-        ("Upstream runs", f"{len(runs)}, {int((~ended).sum())} of them diverged"),
-        ("Transfer runs", f"{len(transfers)}, {int(failed.sum())} of them diverged"),
+        ("Upstream runs", _counted(runs["status"])),
+        ("Transfer runs", _counted(transfers["adapt_status"])),
         ("Missing from the upstream grid", f"{gaps} of {grid} cells"),
         ("Missing transfers", f"{pairs - have} of {pairs} pairs of checkpoint and task"),
     ]
+
+
+def _counted(status: pd.Series) -> str:
+    counts = {kind: int(status.astype("string").eq(kind).sum()) for kind in ("diverged", "pruned")}
+    pruned = f", {counts['pruned']} pruned" if counts["pruned"] else ""
+    return f"{len(status)}, {counts['diverged']} of them diverged{pruned}"
 
 
 def warnings(table: pd.DataFrame) -> list[str]:

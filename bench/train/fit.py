@@ -32,15 +32,19 @@ class Watch:
     Attributes:
       progress: called with (steps done, steps in all) where a run begins or goes on, and after every dispatch.
       stop: asked after every dispatch; True means checkpoint and leave.
+      prune: asked after every dispatch; True means that the run ends here, as `pruned`.
+      measured: called with (step, validation accuracy) of every measurement, those of earlier attempts first.
     """
 
     progress: Callable[[int, int], None] = lambda _done, _of: None
     stop: Callable[[], bool] = lambda: False
+    prune: Callable[[], bool] = lambda: False
+    measured: Callable[[int, float], None] = lambda _step, _accuracy: None
 
 
 @dataclass
 class Fitted:
-    """A trained run: final state, measurements in order, seconds by phase, `ok` or `diverged` and why."""
+    """A trained run: final state, measurements in order, seconds by phase, why it did not end well if it did not."""
 
     state: State
     measurements: list[Measurement] = field(default_factory=list)
@@ -48,11 +52,12 @@ class Fitted:
     attempts: int = 1
     images_evaluated: int = 0
     why: str = ""
+    pruned: bool = False
 
     @property
     def status(self) -> str:
         """Returns the record's status."""
-        return "diverged" if self.why else "ok"
+        return "pruned" if self.pruned else "diverged" if self.why else "ok"
 
     def notes(self) -> dict[str, Any]:
         """Returns what a checkpoint keeps beside the state."""
@@ -96,7 +101,7 @@ def fit(
     """Trains for `hyper.steps` steps and evaluates.
 
     The validation split is measured `evaluations` times, evenly spread, the last time at the end; the test split once, at the
-    end. A loss that is not finite ends the run as `diverged`.
+    end. A loss that is not finite ends the run as `diverged`; one that `watch.prune` ends is `pruned`.
 
     Args:
       programs: of the run's static shape.
@@ -109,7 +114,7 @@ def fit(
       cutmix: the same of CutMix.
       evaluations: how often the validation split is measured.
       checkpoints: where to resume from and to save to.
-      watch: progress and stop.
+      watch: progress, measurements, stop and prune.
       legs: of a run that has several, in order; `mixup` and `cutmix` are theirs then, and `programs` evaluates.
 
     Raises:
@@ -120,6 +125,8 @@ def fit(
     due = sorted({round(total * (i + 1) / evaluations) for i in range(evaluations)})
     found = _resumed(start, checkpoints)
     watch.progress(int(found.state.step), total)
+    for earlier in found.measurements:
+        watch.measured(earlier.step, earlier.value)
     legs = legs or (Leg(programs, lambda: data.train, hyper, mixup, cutmix, total),)
     with contextlib.closing(dispatches(legs, int(found.state.step), order, due)) as ways:
         for leg, first, end, seen in ways:
@@ -127,8 +134,11 @@ def fit(
             if found.why:
                 return found
             if end in due:
-                _measure(programs, found, data, "val", classes)
+                watch.measured(end, _measure(programs, found, data, "val", classes))
             watch.progress(end, total)
+            if end < total and watch.prune():
+                found.pruned, found.why = True, f"ended after step {end} of {total}: others were better by then"
+                return found
             stop = watch.stop()
             if checkpoints and end < total and (stop or checkpoints.due):
                 checkpoints.save(found.state, found.notes())
@@ -164,7 +174,8 @@ def _advance(programs: Programs, found: Fitted, batches: Batches, steps: int, cl
         found.why = f"the loss was {losses[~np.isfinite(losses)][0]} at step {step + int(np.argmin(np.isfinite(losses)))}"
 
 
-def _measure(programs: Programs, found: Fitted, data: Dataset, split: str, classes: int) -> None:
+def _measure(programs: Programs, found: Fitted, data: Dataset, split: str, classes: int) -> float:
+    """Notes the accuracy on a split, and returns it."""
     compiling = time.perf_counter()
     _ = programs.evaluate
     started = time.perf_counter()
@@ -174,3 +185,4 @@ def _measure(programs: Programs, found: Fitted, data: Dataset, split: str, class
     found.seconds["eval"] += time.perf_counter() - started
     found.images_evaluated += len(examples)
     found.measurements.append(Measurement(split, "accuracy", len(right), float(right.mean()), int(found.state.step)))
+    return found.measurements[-1].value

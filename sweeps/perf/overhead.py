@@ -27,7 +27,7 @@ from sweeps.perf.world import made
 from sweeps.run import Coordinator
 from sweeps.space import Sweep
 from sweeps.states import Status
-from sweeps.study import Projection, storage_of
+from sweeps.study import Projection, Space, storage_of
 
 # Beyond it Optuna's own ways take hours.
 LARGEST_OPTUNA = 1_100
@@ -127,7 +127,7 @@ def prepare(workdir: Workdir, sweep: Sweep, done: Sequence[Config]) -> None:
     for config in done:
         made(config, "before.0001").commit(workdir.run(config).folder)
     path = workdir.path / "study.db"
-    study = Projection(storage_of(f"sqlite:///{path}"), sweep.name, sweep.upstream_points)
+    study = Projection(storage_of(f"sqlite:///{path}"), sweep.name, Space.of_points(sweep.upstream_points))
     if done:
         study.accept(made(done[0], "before.0001"))
         with closing(sqlite3.connect(path)) as database:
@@ -156,7 +156,7 @@ def _copy(database: sqlite3.Connection, names: Sequence[str]) -> None:
 
 def storage_times(address: str, name: str, sweep: Sweep, sample: int) -> Iterator[float]:
     """Yields the seconds that the storage needs to write one finished trial of a sweep, each of another point."""
-    study = Projection(storage_of(address), name, sweep.upstream_points)
+    study = Projection(storage_of(address), name, Space.of_points(sweep.upstream_points))
     for config in sweep.upstream_points[:sample]:
         record: Record = made(config, "alone.0001")
         began = time.perf_counter()

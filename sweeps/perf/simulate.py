@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,10 +37,13 @@ def run(quick: bool) -> list[Figure]:
 class Nobody:
     """Follows a sweep and writes nothing: the study has a benchmark of its own."""
 
+    def follow(self, params: Callable[[Config], Mapping[str, Any]]) -> None:
+        """Does nothing."""
+
     def started(self, config: Config) -> None:
         """Does nothing."""
 
-    def accept(self, record: Record) -> None:
+    def accept(self, record: Record, value: float | None = None) -> None:
         """Does nothing."""
 
     def flush(self) -> str:

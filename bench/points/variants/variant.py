@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import UserDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -109,11 +109,17 @@ class Family:
         return Variant(name, prefix, self.name, replace(variant.spec, **dict(changes)), variant.source)
 
 
-class Catalogue(UserDict[str, Variant]):
-    """Variants by name (or by prefix); lists the plain ones and finds modified ones, `B/16:gap:sincos`, as well."""
+Spelled = Callable[[str], Variant | None]
 
-    def __init__(self, families: Mapping[str, Family], key: str, separator: str) -> None:
-        self._families, self._separator = families, separator
+
+class Catalogue(UserDict[str, Variant]):
+    """Variants by name (or by prefix); lists the plain ones and finds modified ones, `B/16:gap:sincos`, as well.
+
+    `spelled` find those whose names spell their shape.
+    """
+
+    def __init__(self, families: Mapping[str, Family], key: str, separator: str, *spelled: Spelled) -> None:
+        self._families, self._key, self._separator, self._spelled = families, key, separator, spelled
         super().__init__({getattr(v, key): v for f in families.values() for v in f.variants})
 
     def _splits(self, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -122,11 +128,15 @@ class Catalogue(UserDict[str, Variant]):
             yield self._separator.join(parts[:i]), tuple(parts[i:])
 
     def __missing__(self, name: str) -> Variant:
-        """Returns the variant of a name with modifiers."""
+        """Returns the variant of a name with modifiers, or of one that spells its shape."""
         for base, chosen in self._splits(name):
             variant = self.data.get(base)
             found = self._families[variant.family].modified(variant, chosen) if variant else None
             if found:
+                return found
+        for find in self._spelled:
+            found = find(name)
+            if found and getattr(found, self._key) == name:
                 return found
         raise KeyError(name)
 
