@@ -8,17 +8,16 @@ each turn depends on what has changed, not on the size of the sweep.
 from __future__ import annotations
 
 import errno
-import heapq
 import os
 import platform
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bench.errors import UserError
-from bench.points import Config, Transfer
+from bench.points import Config
 from bench.records.record import Record
+from sweeps.board import Board, Group
 from sweeps.budget import Spending
 from sweeps.clock import Clock
 from sweeps.executors import Executor
@@ -30,7 +29,7 @@ from sweeps.lock import Lock
 from sweeps.projected import Projected
 from sweeps.search.proposals import Proposals
 from sweeps.space import Sweep
-from sweeps.states import CANCELLED, PRUNED, RUNNING, SETTLED, WAITING, Status, of_record
+from sweeps.states import CANCELLED, PRUNED, RUNNING, WAITING, Status, of_record
 from sweeps.states import FAILED as FAILED_RUN
 from sweeps.study import Study
 
@@ -58,20 +57,6 @@ class _Active:
     beat: int = -1
     heard: float = 0.0
     done: int = -1
-
-
-@dataclass(eq=False)
-class _Group:
-    """A job and what of it is still to be done."""
-
-    job: Job
-    program: Program
-    order: int
-    pending: dict[str, Config]
-    waits: set[str] = field(default_factory=set)
-    furthest: tuple[int, int] | None = None
-    losses: int = 0
-    launched: bool = False
 
 
 class Coordinator:
@@ -108,20 +93,12 @@ class Coordinator:
             workdir.claim(sweep.name)
             self._sweep, self._workdir, self._executor = sweep, workdir, executor
             self._settings, self._limits, self._clock = settings, limits, clock
-            self._points: dict[str, Config] = {}
-            self._state: dict[str, str] = {}
             self._status = Status(workers=self._reports)
-            self._groups: dict[str, _Group] = {}
-            self._of: dict[str, _Group] = {}
-            self._dependents: dict[str, list[_Group]] = defaultdict(list)
-            self._ready: list[tuple[int, str]] = []
-            self._held: dict[Program, list[_Group]] = defaultdict(list)
-            self._compiled: set[Program] = set()
+            self._board = Board(self._status)
             self._active: dict[str, _Active] = {}
             self._errors: dict[str, str] = {}
             self._full = ""
             self._spending = spending
-            self._too_dear: list[_Group] = []
             self._study = study or Study(f"sqlite:///{workdir.path / 'study.db'}", sweep)
             self._proposals = None if sweep.search is None else Proposals.of(sweep, workdir)
             if self._proposals:
@@ -158,7 +135,7 @@ class Coordinator:
         """
         try:
             self._launch()
-            while self._active or self._ready or self._full:
+            while self._active or self._board.ready or self._full:
                 self._status.note = self._study.flush() or self._full
                 show(self.status())
                 self._full = ""
@@ -202,7 +179,7 @@ class Coordinator:
         if report and report["beat"] != active.beat:
             active.beat, active.heard = report["beat"], self._clock.now()
             if report["step"] or any(c["program"] == "train step" for c in report["compiled"]):
-                self._open(self._groups[active.launch.job.id].program)
+                self._board.open(self._group(active.launch).program)
             for name in self._proposals.decide(report) if self._proposals else ():
                 if name not in active.launch.dropped():
                     active.launch.drop(name, PRUNED)
@@ -213,10 +190,9 @@ class Coordinator:
 
     def _accept(self, launch: Launch) -> None:
         """Publishes what a launch has committed, and counts what failed."""
-        group = self._groups[launch.job.id]
         if launch.fenced:
             return
-        for config in list(group.pending.values()):
+        for config in list(self._group(launch).pending.values()):
             run = self._workdir.run(config)
             record = run.accept(launch.attempt)
             if record is not None:
@@ -232,16 +208,14 @@ class Coordinator:
 
     # What becomes of points and jobs
 
+    def _group(self, launch: Launch) -> Group:
+        return self._board.groups[launch.job.id]
+
     def _add(self, points: Iterable[Config]) -> None:
         """Takes points in: accepts what is finished, adopts what is alive, groups the rest."""
-        fresh = []
-        for config in points:
-            if config.name in self._points:
-                raise UserError(f"sweep {self._sweep.name!r} has two points of the name {config.name}")
-            self._points[config.name] = config
-            self._state[config.name] = WAITING
-            self._status.count(config, WAITING)
-            fresh.append(config)
+        fresh = list(points)
+        for config in fresh:
+            self._board.take(config)
         begun = self._workdir.begun()
         for config in (c for c in fresh if c.name in begun):
             record = self._workdir.run(config).record()
@@ -250,39 +224,26 @@ class Coordinator:
             else:
                 self._judge_run(config)
         self._obey()
-        groups = [self._form(job) for job in self._known_jobs()]
-        rest = [c for c in fresh if c.name not in self._of and self._state[c.name] not in SETTLED and not self._blocked(c)]
-        groups += map(self._form, jobs_of(rest, self._workdir, self._settings, self._executor.describe().device))
+        groups = [self._board.form(job) for job in self._known_jobs()]
+        device = self._executor.describe().device
+        groups += map(self._board.form, jobs_of(self._board.ungrouped(fresh), self._workdir, self._settings, device))
         for group in groups:
             self._adopt(group)
-            self._queue(group)
+            self._board.queue(group)
 
     def _known_jobs(self) -> Iterator[Job]:
         """Yields the unfinished jobs of an earlier coordinator: its groups stay as they were."""
         for folder in sorted(p.parent for p in self._workdir.jobs.glob(f"*/{FILE}")):
-            if folder.name in self._groups:
+            if folder.name in self._board.groups:
                 continue
             members = Job.members(folder)
-            found = [self._points.get(name) for name, _ in members]
+            found = [self._board.points.get(name) for name, _ in members]
             configs = tuple(c for c, (_, digest) in zip(found, members, strict=True) if c is not None and c.digest == digest)
-            taken = any(c.name in self._of for c in configs)
-            if len(configs) == len(members) and not taken and any(self._state[c.name] not in SETTLED for c in configs):
+            free = len(configs) == len(members) and not any(map(self._board.grouped, configs))
+            if free and not all(self._board.settled(c.name) for c in configs):
                 yield Job(self._workdir, configs, self._settings)
 
-    def _form(self, job: Job, order: int | None = None) -> _Group:
-        pending = {c.name: c for c in job.configs if self._state[c.name] not in SETTLED}
-        number = len(self._groups) if order is None else order
-        group = _Group(job, programs_of(job.configs[0]), number, pending)
-        self._groups[job.id] = group
-        for config in job.configs:
-            self._of[config.name] = group
-            if isinstance(config, Transfer) and self._state.get(name := config.upstream.name) not in SETTLED:
-                if name not in group.waits:
-                    self._dependents[name].append(group)
-                group.waits.add(name)
-        return group
-
-    def _adopt(self, group: _Group) -> None:
+    def _adopt(self, group: Group) -> None:
         """Takes over the launches of an earlier coordinator: what they have committed counts, and one that is alive goes on."""
         for launch in Launch.all(group.job):
             if launch.fenced:
@@ -295,65 +256,29 @@ class Coordinator:
             elif alive:
                 self._watch(group, launch)
 
-    def _watch(self, group: _Group, launch: Launch) -> None:
+    def _watch(self, group: Group, launch: Launch) -> None:
         group.launched = True
         if self._spending:
             self._spending.launched(launch.attempt, group.pending.values())
         self._active[launch.attempt] = _Active(launch, heard=self._clock.now())
         for config in group.pending.values():
-            self._move(config, RUNNING)
+            self._board.move(config, RUNNING)
             self._study.started(config)
-
-    def _move(self, config: Config, state: str) -> None:
-        self._status.count(config, state, self._state[config.name])
-        self._state[config.name] = state
 
     def _settle(self, config: Config, state: str, record: Record | None = None) -> None:
         """Ends a point, whichever way."""
-        self._move(config, state)
         if record is not None:
-            self._compiled.add(programs_of(config))
+            self._board.compiled.add(programs_of(config))
             if self._proposals is None:
                 self._study.accept(record)
             else:
                 for each, value in self._proposals.tell(record):
                     self._study.accept(each, value)
-        if group := self._of.get(config.name):
-            group.pending.pop(config.name, None)
-        for group in self._dependents.pop(config.name, []):
-            if record is not None:
-                group.waits.discard(config.name)
-                self._queue(group)
-            else:
-                self._part(group, config)
-
-    def _part(self, group: _Group, upstream: Config) -> None:
-        """Forms a job, of which nothing has been launched, anew without what needs a run that will not be."""
-        del self._groups[group.job.id]
-        for name in group.waits - {upstream.name}:
-            self._dependents[name].remove(group)
-        for config in group.job.configs:
-            self._of.pop(config.name, None)
-        if rest := tuple(c for c in group.pending.values() if not self._blocked(c)):
-            self._queue(self._form(Job(self._workdir, rest, self._settings), group.order))
-
-    def _blocked(self, config: Config) -> bool:
-        """Returns whether a run needs another one that failed or was cancelled."""
-        return isinstance(config, Transfer) and self._state.get(config.upstream.name) in (FAILED_RUN, CANCELLED)
+        self._board.settle(config, state)
 
     def _fail(self, config: Config, error: str) -> None:
         self._errors[config.name] = error
         self._settle(config, FAILED_RUN)
-
-    def _queue(self, group: _Group) -> None:
-        if group.pending and not group.waits and not group.launched:
-            heapq.heappush(self._ready, (group.order, group.job.id))
-
-    def _open(self, program: Program) -> None:
-        """Lets jobs go that waited for somebody to compile their programs."""
-        self._compiled.add(program)
-        for group in self._held.pop(program, []):
-            self._queue(group)
 
     def _end(self, active: _Active) -> None:
         """Judges a launch that is over."""
@@ -365,31 +290,25 @@ class Coordinator:
                 self._fail(config, f"{outcome['error']} (its log is {launch.log})")
         elif group.pending and not any(self._workdir.run(c).failed(launch.attempt) for c in group.pending.values()):
             self._lose(group, launch)
-        self._queue(group)
+        self._board.queue(group)
 
-    def _leave(self, active: _Active) -> _Group:
+    def _leave(self, active: _Active) -> Group:
         del self._active[active.launch.attempt]
-        group = self._groups[active.launch.job.id]
+        group = self._group(active.launch)
         group.launched = False
         for config in group.pending.values():
-            self._move(config, WAITING)
-        for waiting in self._held.pop(group.program, []):
-            self._queue(waiting)
+            self._board.move(config, WAITING)
+        self._board.release(group.program)
         if self._spending:
             report = active.launch.progress()
             self._spending.ended(active.launch.attempt, sum(report["seconds"].values()) if report else 0.0, group.pending)
             # What was left out for its cost may fit now: what launches cost is known better after every one.
-            again, self._too_dear = self._too_dear, []
-            for dear in again:
-                self._queue(dear)
+            self._board.reconsider()
         return group
 
-    def _lose(self, group: _Group, launch: Launch) -> None:
+    def _lose(self, group: Group, launch: Launch) -> None:
         report = launch.progress()
-        reached = (-len(group.pending), report["step"] if report else 0)
-        furthest = group.furthest or reached
-        group.losses = group.losses + 1 if reached <= furthest else 1
-        group.furthest = max(reached, furthest)
+        group.lose(report["step"] if report else 0)
         if group.losses > self._limits.losses:
             error = f"its worker was lost {group.losses} times without getting further; its log is {launch.log}"
             for config in list(group.pending.values()):
@@ -400,15 +319,16 @@ class Coordinator:
         self._executor.kill(active.launch)
         group = self._leave(active)
         self._lose(group, active.launch)
-        self._queue(group)
+        self._board.queue(group)
 
     # What runs next
 
     def _compiling(self, program: Program) -> bool:
         """Returns whether a live launch is about to compile the programs, which others can then load."""
-        if program in self._compiled:
-            return False
-        return any(self._groups[a.launch.job.id].program == program for a in self._active.values())
+        return any(self._group(a.launch).program == program for a in self._active.values())
+
+    def _allowed(self, group: Group) -> bool:
+        return self._spending is None or self._spending.allows(group.pending.values())
 
     def _propose(self) -> None:
         """Takes in new points of a search, each a job of its own, as many as can run."""
@@ -425,23 +345,16 @@ class Coordinator:
                 break
             if config is None:
                 break
-            if config.name not in self._points:  # else it was proposed before a restart
+            if config.name not in self._board.points:  # else it was proposed before a restart
                 self._add((config,))
-        self._status.unknown = self._proposals.total - len(self._points)
+        self._status.unknown = self._proposals.total - len(self._board.points)
 
     def _launch(self) -> None:
         self._propose()
-        while self._ready and len(self._active) < self._executor.capacity():
-            entry = heapq.heappop(self._ready)
-            group = self._groups[entry[1]]
-            if group.launched or not group.pending or group.waits:
-                continue
-            if self._compiling(group.program):
-                self._held[group.program].append(group)
-                continue
-            if self._spending and not self._spending.allows(group.pending.values()):
-                self._too_dear.append(group)
-                continue
+        while len(self._active) < self._executor.capacity():
+            group = self._board.next(self._compiling, self._allowed)
+            if group is None:
+                return
             try:
                 group.job.write()
                 launch = Launch.new(group.job)
@@ -450,7 +363,7 @@ class Coordinator:
                 if error.errno not in FULL:
                     raise
                 self._full = "the disk is full: waiting for space"
-                heapq.heappush(self._ready, entry)
+                self._board.queue(group)
                 return
             self._watch(group, launch)
 
@@ -459,11 +372,11 @@ class Coordinator:
     def _obey(self) -> None:
         """Takes notice of runs that somebody has cancelled."""
         for name in self._workdir.called_off():
-            config = self._points.get(name)
-            if config is None or self._state[name] in SETTLED:
+            config = self._board.points.get(name)
+            if config is None or self._board.settled(name):
                 continue
             for active in self._active.values():
-                if name in self._groups[active.launch.job.id].pending:
+                if name in self._group(active.launch).pending:
                     active.launch.drop(name, CANCELLED)
             self._settle(config, CANCELLED)
 
@@ -479,7 +392,7 @@ class Coordinator:
 
     def _complain(self) -> None:
         failed = [(name, self._errors.get(name, "")) for name in self._status.named[FAILED_RUN]]
-        if self._spending and self._too_dear and not failed:
+        if self._spending and self._board.aside and not failed:
             left = sum(counts[WAITING] for counts in self._status.states.values())
             raise UserError(f"{self._sweep.name}: {self._spending.budget.exhausted(left)}")
         if not failed:
