@@ -155,7 +155,15 @@ class Workdir:
         path = self.path / "sweep.json"
         if not path.exists():
             raise UserError(f"{self.path} holds no sweep: it is made by `augreg run NAME --workdir {self.path}`")
-        return str(read_json(path)["sweep"])
+        return str(self.about()["sweep"])
+
+    def about(self) -> dict[str, Any]:
+        """Returns what the folder remembers of its sweep."""
+        return read_json(self.path / "sweep.json")
+
+    def remember(self, about: dict[str, Any]) -> None:
+        """Replaces what the folder remembers of its sweep."""
+        write_json(self.path / "sweep.json", about)
 
     def run(self, config: Config) -> Run:
         """Returns the folder of a run."""

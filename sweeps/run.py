@@ -22,6 +22,7 @@ from sweeps.budget import Spending
 from sweeps.clock import Clock
 from sweeps.executors import Executor
 from sweeps.grouping import Program, jobs_of, programs_of
+from sweeps.growth import claim
 from sweeps.job import FILE, Job, Settings
 from sweeps.launch import FAILED, Launch
 from sweeps.layout import Workdir
@@ -69,8 +70,11 @@ class Coordinator:
       settings: of the jobs.
       limits: when to give up.
       clock: monotonic seconds.
-      study: what follows the sweep; studies in the folder's SQLite file by default.
+      study: returns what follows the sweep under a name; studies in the folder's SQLite file by default.
       spending: what keeps within a limit of cost; None for no limit.
+
+    Attributes:
+      said: what has become of the sweep since the folder began, "" where nothing has.
 
     Raises:
       UserError: another coordinator holds the folder, or it belongs to another sweep.
@@ -84,13 +88,13 @@ class Coordinator:
         settings: Settings = Settings(),
         limits: Limits = Limits(),
         clock: Clock = Clock(),
-        study: Projected | None = None,
+        study: Callable[[str], Projected] | None = None,
         spending: Spending | None = None,
     ) -> None:
         me = f"process {os.getpid()} on {platform.node()}"
         self._lock = Lock.require(workdir.path / "coordinator.lock", me)
         try:
-            workdir.claim(sweep.name)
+            name, self.said = claim(workdir, sweep)
             self._sweep, self._workdir, self._executor = sweep, workdir, executor
             self._settings, self._limits, self._clock = settings, limits, clock
             self._status = Status(workers=self._reports)
@@ -99,7 +103,7 @@ class Coordinator:
             self._errors: dict[str, str] = {}
             self._full = ""
             self._spending = spending
-            self._study = study or Study(f"sqlite:///{workdir.path / 'study.db'}", sweep)
+            self._study = study(name) if study else Study(f"sqlite:///{workdir.path / 'study.db'}", sweep, name)
             self._proposals = None if sweep.search is None else Proposals.of(sweep, workdir)
             if self._proposals:
                 self._study.follow(self._proposals.params)

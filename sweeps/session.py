@@ -43,7 +43,7 @@ def run_sweep(
     say = partial(console.print, highlight=False, soft_wrap=True)
     sweep, workdir = find(name), Workdir(path)
     sweep.check_sets()
-    study = Study(storage, sweep) if storage else None
+    study = partial(Study, storage, sweep) if storage else None
     busy = accounting.waste(accounting.reports(workdir), ()).total
     if spending:
         spending.already(busy)
@@ -53,6 +53,8 @@ def run_sweep(
         spending.check(sweep.name, remaining)
     coordinator = Coordinator(sweep, workdir, executor, settings, limits, study=study, spending=spending)
     before = coordinator.status()
+    if coordinator.said:
+        say(coordinator.said)
     if before.complete and all((path / file).exists() for file in expected(sweep)):
         coordinator.close()
         say(f"{name}: all runs are done ({before.summary()}); nothing to do. Results: {path}")

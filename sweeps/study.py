@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import optuna
@@ -21,13 +18,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
-from bench.errors import UserError
 from bench.points import Config, Transfer, Upstream
 from bench.records.record import Record
 from sweeps.clock import Clock
 from sweeps.search import Search
 from sweeps.search.joint import distribution
 from sweeps.space import Sweep
+from sweeps.storage import storage_of
 
 # A database that did not answer is asked again after so long.
 RETRY_SECONDS = 5.0
@@ -127,53 +124,6 @@ class Projection:
         self._finished.add(name)
 
 
-def _whole(path: Path) -> bool:
-    """Returns whether the file is absent or a sound database; a power cut may leave neither."""
-    if not path.exists():
-        return True
-    try:
-        with closing(sqlite3.connect(path, timeout=60)) as database:
-            return bool(database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):  # busy or not readable, which is another matter
-            raise
-        return False
-
-
-def storage_of(address: str) -> RDBStorage:
-    """Returns the storage at an SQLAlchemy address: `sqlite:///FILE`, `postgresql://USER@HOST/NAME`.
-
-    Raises:
-      UserError: the address is none, or its driver is not installed.
-      sqlalchemy.exc.OperationalError: the database cannot be reached.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        url = sqlalchemy.make_url(address)
-    except sqlalchemy.exc.ArgumentError:
-        raise UserError(f"--storage {address!r} is no address of a database, such as postgresql://USER@HOST/NAME") from None
-    options: dict[str, Any] = {"poolclass": sqlalchemy.NullPool}  # no connection outlives its use
-    if url.get_backend_name() == "sqlite":
-        path = Path(url.database or "")
-        if not _whole(path):
-            path.unlink()
-        options["connect_args"] = {"timeout": 60}
-    elif url.get_backend_name() == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
-        # One connection, tested before use: opening one takes longer than writing a trial.
-        options = {"pool_size": 1, "pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
-    try:
-        storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
-    except ImportError:
-        raise UserError(
-            f"--storage {address!r} needs a driver that is not installed: pip install 'augreg-bench[postgresql]'"
-        ) from None
-    if url.get_backend_name() == "sqlite":
-        # Power cuts may cost this file, which the records rebuild; waiting for the disk at every trial would cost minutes.
-        sqlalchemy.event.listen(storage.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF"))
-    return storage
-
-
 class Study:
     """Both studies of a sweep.
 
@@ -182,14 +132,15 @@ class Study:
     Args:
       address: of the database, see `storage_of`.
       sweep: whose points become trials.
+      name: of the study, the sweep's by default.
       clock: monotonic seconds.
 
     Raises:
       UserError: as `storage_of` does.
     """
 
-    def __init__(self, address: str, sweep: Sweep, clock: Clock = Clock()) -> None:
-        self._address, self._sweep, self._clock = address, sweep, clock
+    def __init__(self, address: str, sweep: Sweep, name: str = "", clock: Clock = Clock()) -> None:
+        self._address, self._sweep, self._name, self._clock = address, sweep, name or sweep.name, clock
         self._params: Callable[[Config], Mapping[str, Any]] = lambda _: {}
         self._storage: RDBStorage | None = None
         self._of: dict[str, Projection] = {}
@@ -243,9 +194,9 @@ class Study:
             space = Space.of_search(sweep.search, self._params)
         else:
             space = Space.of_points(sweep.upstream_points)
-        self._of = {Upstream.kind: Projection(storage, sweep.name, space)}
+        self._of = {Upstream.kind: Projection(storage, self._name, space)}
         if sweep.transfer_points:
-            self._of[Transfer.kind] = Projection(storage, f"{sweep.name}-transfer", Space.of_points(sweep.transfer_points))
+            self._of[Transfer.kind] = Projection(storage, f"{self._name}-transfer", Space.of_points(sweep.transfer_points))
         self._storage = storage
 
     def _close(self) -> None:

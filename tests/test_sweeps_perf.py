@@ -27,7 +27,7 @@ def test_preemptions_cost_launches_and_steps_and_no_record(tmp_path):
     sweep = sweep_of(80)
     world = World(Terms(slices=8, between=3600.0), lengths(sweep), seed=1)
     workdir = Workdir(tmp_path)
-    Coordinator(sweep, workdir, world, clock=world, study=Nobody()).run(lambda _: None)
+    Coordinator(sweep, workdir, world, clock=world, study=Nobody).run(lambda _: None)
     records = list(workdir.records())
     assert sorted(r.config.name for r in records) == sorted(p.name for p in sweep.points)
     launches = sum(len(Launch.all(Launch.read(p.parent).job)) for p in workdir.jobs.glob("*/0001/launch.json"))

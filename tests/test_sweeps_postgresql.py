@@ -12,7 +12,8 @@ from postgresql import Server
 
 from bench.errors import UserError
 from sweeps import study as study_module
-from sweeps.study import Study, storage_of
+from sweeps.storage import storage_of
+from sweeps.study import Study
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,8 @@ from sweeps.perf.world import made
 from sweeps.run import Coordinator
 from sweeps.space import Sweep
 from sweeps.states import Status
-from sweeps.study import Projection, Space, storage_of
+from sweeps.storage import storage_of
+from sweeps.study import Projection, Space
 
 # Beyond it Optuna's own ways take hours.
 LARGEST_OPTUNA = 1_100

@@ -37,6 +37,9 @@ def run(quick: bool) -> list[Figure]:
 class Nobody:
     """Follows a sweep and writes nothing: the study has a benchmark of its own."""
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def follow(self, params: Callable[[Config], Mapping[str, Any]]) -> None:
         """Does nothing."""
 
@@ -106,7 +109,7 @@ def simulate(points: int, terms: Terms = FLEET, seed: int = 0, show: Callable[[f
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         workdir = Workdir(Path(folder))
-        coordinator = Coordinator(sweep, workdir, world, clock=world, study=Nobody())
+        coordinator = Coordinator(sweep, workdir, world, clock=world, study=Nobody)
         began = time.perf_counter()
         coordinator.run(lambda status: show(status.done["upstream"] / total))
         seconds = time.perf_counter() - began
