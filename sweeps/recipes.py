@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.points.variants import VARIANTS
 from sweeps.axes import By, Grid
+from sweeps.search import Choice, Made, Search
 
 # "How to train your ViT?", section 3.3 and figure 4: capacity grows down the list.
 VIT_MODELS = ("R+Ti/16", "Ti/16", "S/32", "S/16", "B/32", "R26+S/32", "B/16", "L/16", "R50+L/32")
@@ -144,19 +145,53 @@ MINI_TRANSFERS = Grid(
 
 # "How to train your ViT?", appendix A: training from scratch on small sets. Its weight decays are per step at the peak of the
 # schedule; divided by the learning rate, to 3 digits, they are in the unit of a config.
+SCRATCH_EPOCHS = {
+    "oxford_iiit_pet": (1e3, 3e3, 1e4, 3e4, 3e5),
+    "resisc45": (75.0, 250.0, 750.0, 2.5e3, 7.5e3, 2.5e4),
+}
 SCRATCH_LEVELS = ("none", "light1", "medium1", "medium2", "strong1", "strong2", "scratch1", "scratch2")
 SCRATCH_RATES = (0.0, 0.1, 0.2)
 
 
-def scratch(model: str, dataset: str, epochs: Sequence[float], rates: Sequence[float], decays: Sequence[float]) -> Grid:
+_SCRATCH_LRS = (1e-4, 3e-4, 1e-3, 3e-3)
+_SCRATCH_DECAYS = (1e-5, 3e-5, 1e-4, 3e-4)
+
+
+def _decay(lr: float, per_step: float) -> float:
+    return float(f"{per_step / lr:.3g}")
+
+
+def scratch(
+    model: str,
+    dataset: str,
+    epochs: Sequence[float],
+    rates: Sequence[float] = _SCRATCH_LRS,
+    decays: Sequence[float] = _SCRATCH_DECAYS,
+) -> Grid:
     """Returns one row of the appendix's table: all learning rates with all weight decays, levels and regularisations."""
     return Grid(
         axes={
             "epochs": epochs,
             "lr": rates,
-            "wd": By("lr", {lr: tuple(float(f"{wd / lr:.3g}") for wd in decays) for lr in rates}),
+            "wd": By("lr", {lr: tuple(_decay(lr, wd) for wd in decays) for lr in rates}),
             "do=sd": SCRATCH_RATES,
             "aug": SCRATCH_LEVELS,
         },
         fixed={"model": model, "dataset": dataset},
+    )
+
+
+def scratch_search(trials: int, epochs: Sequence[float], **fixed: Any) -> Search:
+    """Returns a random search over the points of `scratch` with the table's own rates and decays."""
+    return Search(
+        sampler="random",
+        trials=trials,
+        axes={
+            "epochs": Choice(epochs),
+            "rate": Choice(_SCRATCH_LRS),
+            "decay": Choice(_SCRATCH_DECAYS),
+            "do=sd": Choice(SCRATCH_RATES),
+            "aug": Choice(SCRATCH_LEVELS),
+        },
+        fixed={**fixed, "lr": Made(float, ("rate",)), "wd": Made(_decay, ("rate", "decay"))},
     )

@@ -62,7 +62,10 @@ def test_every_named_sweep_has_its_number_of_points_here():
 
 
 def test_every_named_sweep_has_a_miniature():
-    assert {n.removesuffix("-mini") for n in SMALL if n.endswith("-mini")} == set(LARGE)
+    assert {n.removesuffix("-mini") for n in names() if n.endswith("-mini")} == {*names()} - {
+        *("demo", "smoke"),
+        *(n for n in names() if n.endswith("-mini")),
+    }
 
 
 def test_counting_all_sweeps_makes_no_point(monkeypatch):
@@ -241,6 +244,14 @@ def test_the_grid_of_figure_2():
     # Decay in the paper's unit, per step at the peak of the schedule.
     for model, decays in (("B/32", {1e-5, 3e-5, 1e-4, 3e-4}), ("B/16", {1e-4, 3e-4})):
         assert {float(f"{p.wd * p.lr:.1g}") for p in satellites if p.model == model} == decays
+
+
+@pytest.mark.parametrize("name", ["augreg-scratch-pet37", "augreg-scratch-resisc45"])
+def test_random_search_from_scratch_draws_from_the_grid(name):
+    grid = {p.name for p in find(name).upstream_points}
+    drawn = {p.name for p in find(f"{name}-random").search.draws(200)}
+    assert drawn <= grid
+    assert len(drawn) > 150
 
 
 def test_nfnets_are_fine_tuned_from_the_best_rates_of_figure_3():

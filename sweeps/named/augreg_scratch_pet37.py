@@ -8,14 +8,14 @@ budget comes near a transferred checkpoint. Source: "How to train your ViT?", fi
 levels are given as numbers only, two of them (`scratch1`, `scratch2`) stand nowhere else.
 """
 
-from sweeps.recipes import scratch
+from sweeps.recipes import SCRATCH_EPOCHS, scratch
 from sweeps.space import Sweep
 
 SWEEP = Sweep(
     name="augreg-scratch-pet37",
     about=__doc__,
     upstream=(
-        scratch("B/32", "oxford_iiit_pet", (1e3, 3e3, 1e4, 3e4, 3e5), (1e-4, 3e-4, 1e-3, 3e-3), (1e-5, 3e-5, 1e-4, 3e-4)),
+        scratch("B/32", "oxford_iiit_pet", SCRATCH_EPOCHS["oxford_iiit_pet"]),
         scratch("B/16", "oxford_iiit_pet", (1e3, 3e3, 1e4), (3e-4, 1e-3), (3e-5, 1e-4)),
     ),
 )

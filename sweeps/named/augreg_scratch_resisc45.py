@@ -8,16 +8,14 @@ come close to a transferred checkpoint, but not up to it. Source: "How to train 
 A; its 8 levels are given as numbers only, two of them (`scratch1`, `scratch2`) stand nowhere else.
 """
 
-from sweeps.recipes import scratch
+from sweeps.recipes import SCRATCH_EPOCHS, scratch
 from sweeps.space import Sweep
 
 SWEEP = Sweep(
     name="augreg-scratch-resisc45",
     about=__doc__,
     upstream=(
-        scratch(
-            "B/32", "resisc45", (75.0, 250.0, 750.0, 2.5e3, 7.5e3, 2.5e4), (1e-4, 3e-4, 1e-3, 3e-3), (1e-5, 3e-5, 1e-4, 3e-4)
-        ),
+        scratch("B/32", "resisc45", SCRATCH_EPOCHS["resisc45"]),
         scratch("B/16", "resisc45", (75.0, 250.0, 750.0, 2.5e3, 7.5e3), (1e-3,), (1e-4, 3e-4)),
     ),
 )
