@@ -63,7 +63,13 @@ def _ids(examples: NDArray[np.int64]) -> NDArray[np.int32]:
 
 
 def feed(
-    programs: Programs, split: Split, order: Order, mixup: float, cutmix: float, due: Sequence[Span]
+    programs: Programs,
+    split: Split,
+    order: Order,
+    mixup: float,
+    cutmix: float,
+    due: Sequence[Span],
+    waiting: Callable[[], None] | None = None,
 ) -> Generator[Batches]:
     """Yields the arguments of every dispatch in turn; those of steps that a short dispatch lacks are zeros.
 
@@ -74,6 +80,7 @@ def feed(
       mixup: alpha of Mixup's Beta distribution, 0 for none.
       cutmix: the same of CutMix.
       due: the dispatches, see `spans`.
+      waiting: called now and then while images are waited for; may raise to leave.
     """
     place, size = programs.placement, programs.static.chunk
     fits = isinstance(split, InMemory) and split.images.nbytes <= RESIDENT
@@ -102,4 +109,4 @@ def feed(
             mixed = mixing.draw(order.seed, steps, mixup, cutmix, static.resolution, static.draws)
             yield Batches(images, labels, examples, laid(chunk.passes), jax.device_put(mixed, place.everywhere))
 
-    return ahead(made(), DEPTH)
+    return ahead(made(), DEPTH, waiting)
