@@ -7,11 +7,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import threading
 import time
 from pathlib import Path
 
+import disk
 import jax
 import numpy as np
 import pytest
@@ -291,16 +291,8 @@ def test_the_next_one_is_written_when_there_is_room_again(made, run, monkeypatch
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"mounting a small file system is not permitted here ({done.stderr.strip()})")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with disk.small(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 # Of threads that fail Orbax leaves behind coroutines that nobody waits for.

@@ -70,7 +70,7 @@ def run(
         watch=watch,
         legs=of_upstream(config, steps, execution),
     )
-    weights.save(attempt / WEIGHTS, found.state.weights)
+    weights.save(attempt / WEIGHTS, found.state.weights, patient=True)
     return Record(
         config=config,
         status=found.status,
