@@ -7,6 +7,10 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -317,3 +321,48 @@ def test_a_disk_that_fills_up_for_real_ends_no_run(made, whole, small_disk, capl
     assert all(manifest.wrong(p) == "" for p in run.glob("attempts/*/checkpoints/*"))
     caplog.clear()
     gc.collect()
+
+
+# Several processes
+
+PROCESSES = 2
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def launched(run, attempt, die):
+    """Starts the processes of one attempt."""
+    script, address = Path(__file__).with_name("two_checkpoints.py"), f"127.0.0.1:{free_port()}"
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
+    arguments = [[str(x) for x in (script, address, PROCESSES, i, run, attempt, die)] for i in range(PROCESSES)]
+    return [
+        subprocess.Popen([sys.executable, *a], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        for a in arguments
+    ]
+
+
+def test_killed_and_with_its_newest_checkpoint_damaged_a_run_of_two_processes_goes_on_bit_for_bit(tmp_path):
+    first, second = launched(tmp_path, "first", 16)
+    assert second.wait(240) == -signal.SIGKILL
+    first.kill()
+    first.communicate()
+    second.communicate()
+    folder = tmp_path / "attempts" / "first" / "checkpoints"
+    committed = steps(folder.parent)
+    assert len(committed) == 2
+    assert committed[1] < 16
+    flip(largest(folder / str(committed[-1])))
+    outputs = [(process.communicate(timeout=240), process.returncode) for process in launched(tmp_path, "second", 0)]
+    assert [code for _, code in outputs] == [0, 0], outputs
+    for (out, err), _ in outputs:
+        found = json.loads(out.splitlines()[-1])
+        assert found["began"] == committed[0] + 1  # and not at the one that is damaged, nor at 0
+        assert len(found["skipped"]) == 1
+        assert "is passed over for an older one" in err
+        assert found["found"] == found["whole"]
+        assert found["found"][1] > 10  # arrays that are split
+        assert len(found["measurements"]) == 3

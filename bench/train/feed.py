@@ -50,7 +50,7 @@ class _Resident:
 
     def __init__(self, split: InMemory, programs: Programs) -> None:
         place = programs.placement
-        self._held = jax.device_put((split.images, split.labels), place.everywhere)
+        self._held = place.copied((split.images, split.labels))
         self._take = _gather(place.batch(1))
 
     def __call__(self, examples: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -107,6 +107,6 @@ def feed(
             # Drawn for the steps that a short dispatch lacks, too: they are never looked at.
             steps, static = range(first, first + size), programs.static
             mixed = mixing.draw(order.seed, steps, mixup, cutmix, static.resolution, static.draws)
-            yield Batches(images, labels, examples, laid(chunk.passes), jax.device_put(mixed, place.everywhere))
+            yield Batches(images, labels, examples, laid(chunk.passes), place.copied(mixed))
 
     return ahead(made(), DEPTH, waiting)

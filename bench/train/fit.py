@@ -20,7 +20,7 @@ from bench.train.hyper import Hyper
 from bench.train.legs import Leg, dispatches
 from bench.train.pace import Pace
 from bench.train.program import Batches, Programs, State
-from bench.train.together import Moment, alone, told
+from bench.train.together import Moment, alone, finite, told
 
 
 class Preempted(Exception):  # noqa: N818 - no error, but the way a run leaves
@@ -178,7 +178,7 @@ def fit(
                 found.pruned, found.why = True, f"ended after step {end} of {total}: others were better by then"
                 return found
         # The last step's loss says nothing of its own update.
-        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found.state.weights)):
+        if not finite(found.state.weights):
             found.why = f"a weight was not finite after step {total - 1}"
             return found
         measure("test")

@@ -45,6 +45,17 @@ def told(mine: Any) -> Any:
     return json.loads(_gathered(padded)[0].astype(np.uint8).tobytes())
 
 
+def whole(tree: Any) -> Any:
+    """Returns a tree of arrays as NumPy arrays, also where each process has a part of them."""
+    return jax.device_get(tree) if alone() else multihost_utils.process_allgather(tree, tiled=True)
+
+
+def finite(tree: Any) -> bool:
+    """Returns whether all elements of a tree of arrays are finite, on whatever process they lie."""
+    shards = (shard.data for leaf in jax.tree.leaves(tree) for shard in leaf.addressable_shards)
+    return everyone(all(np.isfinite(shard).all() for shard in shards))
+
+
 class Moment(NamedTuple):
     """What a process knows after a dispatch.
 

@@ -14,6 +14,7 @@ from bench.data import load_upstream
 from bench.data.order import Order
 from bench.points import Execution, Upstream
 from bench.records.record import Record
+from bench.train import together
 from bench.train.checkpoints import Checkpoints
 from bench.train.fit import Watch, fit
 from bench.train.hyper import Hyper
@@ -70,7 +71,9 @@ def run(
         watch=watch,
         legs=of_upstream(config, steps, execution),
     )
-    weights.save(attempt / WEIGHTS, found.state.weights, patient=True)
+    final = together.whole(found.state.weights)
+    if together.first():
+        weights.save(attempt / WEIGHTS, final, patient=True)
     return Record(
         config=config,
         status=found.status,
