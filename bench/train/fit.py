@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.data.order import Order
 from bench.data.split import Dataset
@@ -18,6 +19,7 @@ from bench.train.checkpoints import Checkpoints
 from bench.train.evaluate import correct
 from bench.train.hyper import Hyper
 from bench.train.legs import Leg, dispatches
+from bench.train.metrics import Metrics
 from bench.train.pace import Pace
 from bench.train.program import Batches, Programs, State
 from bench.train.together import Moment, alone, finite, told
@@ -37,12 +39,14 @@ class Watch:
         images are waited for; True means checkpoint and leave.
       prune: asked after every dispatch; True means that the run ends here, as `pruned`.
       measured: called with (step, validation accuracy) of every measurement, those of earlier attempts first.
+      trackers: where metrics go besides `metrics.csv`, names of `bench.train.trackers.TRACKERS`.
     """
 
     progress: Callable[[int, int], None] = lambda _done, _of: None
     stop: Callable[[], bool] = lambda: False
     prune: Callable[[], bool] = lambda: False
     measured: Callable[[int, float], None] = lambda _step, _accuracy: None
+    trackers: tuple[str, ...] = ()
 
 
 @dataclass
@@ -65,6 +69,16 @@ class Fitted:
     def status(self) -> str:
         """Returns the record's status."""
         return "pruned" if self.pruned else "diverged" if self.why else "ok"
+
+    @property
+    def clock(self) -> float:
+        """Returns the seconds of training and evaluation so far, over all attempts it consists of."""
+        return self.seconds["train"] + self.seconds["eval"]
+
+    @property
+    def phase(self) -> str:
+        """Returns `ok` or `diverged` where it is done, else `stopped`."""
+        return self.status if self.why or any(m.split == "test" for m in self.measurements) else "stopped"
 
     def notes(self) -> dict[str, Any]:
         """Returns what a checkpoint keeps beside the state."""
@@ -104,6 +118,7 @@ def fit(
     evaluations: int = 1,
     checkpoints: Checkpoints | None = None,
     watch: Watch | None = None,
+    metrics: Metrics | None = None,
     legs: Sequence[Leg] = (),
 ) -> Fitted:
     """Trains for `hyper.steps` steps and evaluates.
@@ -123,6 +138,7 @@ def fit(
       evaluations: how often the validation split is measured.
       checkpoints: where to resume from and to save to; closed at the end.
       watch: progress, measurements, stop and prune.
+      metrics: where losses and measurements go as they come; closed at the end.
       legs: of a run that has several, in order; `mixup` and `cutmix` are theirs then, and `programs` evaluates.
 
     Raises:
@@ -138,7 +154,7 @@ def fit(
     legs = legs or (Leg(programs, lambda: data.train, hyper, mixup, cutmix, total),)
 
     def pause(pace: Pace | None = None) -> None:
-        """Leaves, with a checkpoint, where that is asked for; after a dispatch, whose `pace` it is, saves what is due as well."""
+        """Leaves, with a checkpoint, where that is asked for; after a dispatch, whose `pace` it is, saves what is due, too."""
         moment = Moment(watch.stop(), bool(checkpoints and checkpoints.due), pace.seconds if pace else 0.0).agreed()
         if pace:
             pace.seconds = moment.seconds
@@ -155,19 +171,26 @@ def fit(
             _measure(programs, found, data, split, classes, pause)
             if split == "val":
                 watch.measured(step, found.measurements[-1].value)
+            if metrics:
+                metrics.measured(found.measurements[-1], found.clock)
 
     with contextlib.ExitStack() as stack:
         waiting = pause if alone() else None
         ways = stack.enter_context(contextlib.closing(dispatches(legs, int(found.state.step), order, due, waiting)))
         if checkpoints:
             stack.callback(checkpoints.close)
+        if metrics:
+            metrics.begin(int(found.state.step), checkpoints.restored_from if checkpoints else None, found.attempts - 1)
+            stack.callback(lambda: metrics.close(found.phase))
         # A run may have been stopped before a measurement was through.
         if int(found.state.step) in due:
             measure("val")
         for leg, first, end, seen in ways:
             pace = leg.programs.pace
             while (step := int(found.state.step)) < end:
-                _advance(leg.programs, found, seen, step - first, pace.steps(end - step), classes, leg.hyper)
+                losses = _advance(leg.programs, found, seen, step - first, pace.steps(end - step), classes, leg.hyper)
+                if metrics:
+                    metrics.dispatched(leg, step, losses, pace.seconds, found.clock)
                 if found.why:
                     return found
                 watch.progress(int(found.state.step), total)
@@ -202,7 +225,9 @@ def _resumed(start: State, checkpoints: Checkpoints | None) -> Fitted:
     )
 
 
-def _advance(programs: Programs, found: Fitted, batches: Batches, first: int, steps: int, classes: int, hyper: Hyper) -> None:
+def _advance(
+    programs: Programs, found: Fitted, batches: Batches, first: int, steps: int, classes: int, hyper: Hyper
+) -> NDArray[np.float32]:
     step = int(found.state.step)
     compiling = time.perf_counter()
     train = programs.train
@@ -216,6 +241,7 @@ def _advance(programs: Programs, found: Fitted, batches: Batches, first: int, st
     programs.pace.took(seconds / steps)
     if not np.isfinite(losses).all():
         found.why = f"the loss was {losses[~np.isfinite(losses)][0]} at step {step + int(np.argmin(np.isfinite(losses)))}"
+    return losses
 
 
 def _measure(programs: Programs, found: Fitted, data: Dataset, split: str, classes: int, between: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ from bench import models
 from bench.augment import batch as augment
 from bench.augment import mixing
 from bench.models import Noise
-from bench.train import gradients, losses, optimizers
+from bench.train import compilation, gradients, losses, optimizers
 from bench.train.hyper import Hyper
 from bench.train.pace import Pace
 from bench.train.placement import Placement
@@ -232,7 +232,8 @@ class Programs:
 
     def _compile(self, what: str, function: Any, arguments: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
         started, hits = time.perf_counter(), _cache_hits
-        compiled = function.lower(*arguments).compile(compiler_options=options)
+        with compilation.mended():
+            compiled = function.lower(*arguments).compile(compiler_options=options)
         seconds = time.perf_counter() - started
         COMPILED.append(Compiled(what, self.static.model, seconds, cached=_cache_hits > hits))
         return compiled

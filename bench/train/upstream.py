@@ -19,6 +19,7 @@ from bench.train.checkpoints import Checkpoints
 from bench.train.fit import Watch, fit
 from bench.train.hyper import Hyper
 from bench.train.legs import of_upstream
+from bench.train.metrics import Metrics
 from bench.train.program import programs
 from bench.train.static import Static
 
@@ -69,6 +70,7 @@ def run(
         evaluations=EVALUATIONS,
         checkpoints=checkpoints,
         watch=watch,
+        metrics=Metrics(config, attempt, order, watch.trackers),
         legs=of_upstream(config, steps, execution),
     )
     final = together.whole(found.state.weights)
