@@ -123,11 +123,9 @@ def main(path: str, echo: Callable[[], None] = lambda: None) -> int:
         write_json(folder / "outcome.json", {"status": FAILED, "error": str(error)})
         return 2
     try:
-        import jax
+        from bench.train import compilation
 
-        jax.config.update("jax_compilation_cache_dir", str(launch.job.workdir.cache))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        compilation.switch_on(launch.job.workdir.cache)
         status = work(launch, echo)
     except UserError as error:
         launch.finish(FAILED, str(error))

@@ -38,7 +38,7 @@ def trained(config, devices, fsdp, weights=None):
     values = {"lr": 0.01, "wd": 0.1, "clip": 1.0, "dropout": 0.1, "stochastic_depth": 0.2, "steps": 10, "seed": 1}
     hyper = Hyper.cast(**values, sam=config.sam, ema=config.ema)
     data = batches(config.resolution)
-    state, losses = made.train(state, data, np.int32(STEPS), np.int32(10), hyper)
+    state, losses = made.train(state, data, np.int32(0), np.int32(STEPS), np.int32(10), hyper)
     answers = made.evaluate(state.weights, data.images[0], np.int32(10))
     after = {jax.tree_util.keystr(k): v.sharding for k, v in jax.tree_util.tree_leaves_with_path(state)}
     assert placed == after

@@ -72,7 +72,8 @@ def wait_for(condition, seconds):
 
 def under_way(workdir):
     """Returns whether some unfinished run has a checkpoint."""
-    return any(not (p.parents[3] / "record.json").exists() for p in workdir.glob("runs/*/attempts/*/checkpoints/*/notes"))
+    manifests = workdir.glob("runs/*/attempts/*/checkpoints/*/manifest.json")
+    return any(not (p.parents[4] / "record.json").exists() for p in manifests)
 
 
 def assert_same_results(one, other):

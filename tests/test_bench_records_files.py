@@ -1,12 +1,18 @@
 """Atomic files and records."""
 
+import errno
+import functools
 import json
 import math
+import os
 import threading
 from dataclasses import replace
 
+import disk
+import numpy as np
 import pytest
 
+from bench import weights
 from bench.errors import UserError
 from bench.points import Transfer, Upstream
 from bench.records import atomic
@@ -112,6 +118,99 @@ def test_the_longest_name_can_be_written(tmp_path):
     path = tmp_path / ("n" * 255)
     assert atomic.write(path, lambda file: file.write(b"x"))
     assert path.read_bytes() == b"x"
+
+
+def lacking(number):
+    return OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("where", ["fill", "fsync", "mkstemp", "link"])
+def test_a_patient_writer_waits_for_space_and_says_so_once(tmp_path, monkeypatch, caplog, number, where):
+    path, pauses, calls = tmp_path / "folder" / "file", [], []
+    monkeypatch.setattr(atomic.time, "sleep", pauses.append)
+
+    def failing(real):
+        def call(*args, **options):
+            calls.append(where)
+            if len(calls) <= 3:
+                raise lacking(number)
+            return real(*args, **options)
+
+        return call
+
+    fill = lambda file: file.write(b"content")  # noqa: E731
+    if where == "fill":
+        fill = failing(fill)
+    else:
+        module = atomic.tempfile if where == "mkstemp" else atomic.os
+        monkeypatch.setattr(module, where, failing(getattr(module, where)))
+    assert atomic.write(path, fill, exclusive=True, patient=True)
+    assert path.read_bytes() == b"content"
+    assert pauses == [atomic.PAUSE] * 3
+    assert list(path.parent.iterdir()) == [path]
+    [said] = caplog.messages
+    assert said == f"{path} waits for space ({os.strerror(number)}) and is written as soon as there is some"
+
+
+def test_a_patient_writer_is_asked_each_time_and_may_give_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic.time, "sleep", lambda _: None)
+    asked = []
+
+    def waits(path, error, waited):
+        asked.append((path.name, error.errno, waited))
+        if waited == 2:
+            raise KeyError("enough")
+
+    def fill(_):
+        raise lacking(errno.ENOSPC)
+
+    with pytest.raises(KeyError, match="enough"):
+        atomic.write(tmp_path / "file", fill, patient=waits)
+    assert asked == [("file", errno.ENOSPC, n) for n in range(3)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_lack_of_space_is_waited_for_and_only_by_the_patient(tmp_path, monkeypatch):
+    def fill(_, number):
+        raise lacking(number)
+
+    monkeypatch.setattr(atomic.time, "sleep", lambda _: pytest.fail("it waits"))
+    for number, patient in ((errno.EACCES, True), (errno.EIO, True), (errno.ENOSPC, False)):
+        with pytest.raises(OSError, match=os.strerror(number)):
+            atomic.write(tmp_path / "file", functools.partial(fill, number=number), patient=patient)
+
+
+def test_records_wait_for_space(tmp_path, monkeypatch):
+    real, calls = os.fsync, []
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 1:
+            raise lacking(errno.ENOSPC)
+        real(descriptor)
+
+    monkeypatch.setattr(atomic.os, "fsync", fsync)
+    monkeypatch.setattr(atomic.time, "sleep", lambda _: None)
+    with pytest.raises(OSError, match="No space"):
+        record().commit(tmp_path)
+    calls.clear()
+    assert record().commit(tmp_path, patient=True)
+    assert read_record(tmp_path / FILE) == record()
+
+
+def test_weights_wait_for_space_on_a_disk_that_is_full_for_real(tmp_path, monkeypatch, caplog):
+    flat = {"a": np.arange(50_000, dtype=np.float32)}
+    with disk.small(tmp_path / "disk", "300k") as folder:
+        filler = folder / "filler"
+        filler.write_bytes(bytes(250_000))
+        with pytest.raises(UserError, match="No space left on device"):
+            weights.write(folder / "weights.npz", flat)
+        assert list(folder.iterdir()) == [filler]
+        monkeypatch.setattr(atomic.time, "sleep", lambda _: filler.unlink())
+        weights.write(folder / "weights.npz", flat, patient=True)
+        assert "waits for space" in caplog.text
+        np.testing.assert_array_equal(weights.read(folder / "weights.npz")["a"], flat["a"])
 
 
 def test_json_is_sorted_and_refuses_nan(tmp_path):

@@ -116,31 +116,6 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_same_bits_and_measurements
     assert resumed.measurements == whole.measurements
 
 
-def test_a_torn_checkpoint_is_passed_over_for_an_older_one(made, tmp_path, caplog):
-    whole = train(made)
-    dispatches = iter(range(100))
-    with pytest.raises(Preempted):
-        train(
-            made,
-            checkpoints=Checkpoints(tmp_path, tmp_path / "attempts" / "1", 0),
-            watch=Watch(stop=lambda: next(dispatches) == 2),
-        )
-    folders = sorted((tmp_path / "attempts" / "1" / "checkpoints").iterdir(), key=lambda p: int(p.name))
-    assert [p.name for p in folders] == ["4", "8", "12"]
-    for file in folders[-1].rglob("*"):
-        if file.is_file():
-            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    done = []
-    resumed = train(
-        made,
-        checkpoints=Checkpoints(tmp_path, tmp_path / "attempts" / "2", 1e9),
-        watch=Watch(progress=lambda step, _: done.append(step)),
-    )
-    assert done[0] == 8  # not 12 and not 0
-    assert "does not read back" in caplog.text
-    same_bits(resumed.state, whole.state)
-
-
 def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(made):
     found = train(made, hyper={"lr": 1e30, "steps": 22, "warmup": 0})
     assert found.status == "diverged"

@@ -24,7 +24,8 @@ def trained(made):
     state, losses = made.start(made.init(np.uint32(0))), []
     due = feed.spans(0, STEPS, CHUNK, [])
     for batches in feed.feed(made, tiny.DATA.train, ORDER, 0.3, 0.0, due):
-        state, found = made.train(state, batches, np.int32(CHUNK), np.int32(tiny.CLASSES), tiny.hyper(steps=STEPS))
+        bounds = np.int32(0), np.int32(CHUNK)
+        state, found = made.train(state, batches, *bounds, np.int32(tiny.CLASSES), tiny.hyper(steps=STEPS))
         losses += np.asarray(found).tolist()
     return losses, float(correct(made, state.weights, tiny.DATA.test, tiny.CLASSES).mean())
 

@@ -19,6 +19,7 @@ from bench.records.record import Record
 from bench.train.checkpoints import Checkpoints
 from bench.train.fit import Watch, fit
 from bench.train.hyper import Hyper
+from bench.train.metrics import Metrics
 from bench.train.program import Programs, programs
 from bench.train.static import Static
 from bench.train.upstream import device
@@ -66,17 +67,19 @@ def run(
     data, classes = load_task(config.task, config.resolution), config.facts.classes
     made = programs(Static.of(config, execution))
     params = with_new_head(made, weights.read(source), config.seed, source)
+    order = Order(len(data.train), config.batch_size, config.seed, multiplicity=config.multiplicity)
     found = fit(
         made,
         made.start(params),
         data,
-        Order(len(data.train), config.batch_size, config.seed, multiplicity=config.multiplicity),
+        order,
         Hyper.of_transfer(config),
         classes,
         mixup=config.level.mixup,
         cutmix=config.level.cutmix,
         checkpoints=Checkpoints(folder, attempt, checkpoint_seconds),
         watch=watch,
+        metrics=Metrics(config, attempt, order, watch.trackers),
     )
     return Record(
         config=config,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
-# Seconds after which a maker that waits for room looks whether anybody still wants its things.
+# Seconds after which a maker that waits for room looks whether anybody still wants its things, and after which who waits for a
+# thing is asked whether it still does.
 _LOOK = 0.1
+# Seconds that a maker in the midst of a thing is waited for when nobody wants it any more.
+_LEAVE = 2.0
 
 
-def ahead(items: Iterable[T], depth: int) -> Generator[T]:
+def ahead(items: Iterable[T], depth: int, waiting: Callable[[], None] | None = None) -> Generator[T]:
     """Yields `items` in order while up to `depth` more are being made.
 
-    The thread ends with the items, or soon after the iterator is closed. An exception comes up where its item was due.
+    The thread ends with the items, or soon after the iterator is closed: when the item that it is at is made. An exception
+    comes up where its item was due; so does one of `waiting`, which is called again and again while an item is waited for.
     """
     made: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(depth)
     wanted = threading.Event()
@@ -43,7 +47,12 @@ def ahead(items: Iterable[T], depth: int) -> Generator[T]:
     maker.start()
     try:
         while True:
-            more, item = made.get()
+            try:
+                more, item = made.get(timeout=_LOOK if waiting else None)
+            except queue.Empty:
+                assert waiting is not None
+                waiting()
+                continue
             if more:
                 yield item  # type: ignore[misc]
             elif item is None:
@@ -52,6 +61,6 @@ def ahead(items: Iterable[T], depth: int) -> Generator[T]:
                 raise item  # type: ignore[misc]
     finally:
         wanted.clear()
-        maker.join()
-        if isinstance(items, Generator):
+        maker.join(_LEAVE)
+        if isinstance(items, Generator) and not maker.is_alive():
             items.close()

@@ -83,7 +83,7 @@ def dispatch(programs: Programs, case: Case, setting: Hyper) -> Callable[[], jax
 
     def run() -> jax.Array:
         nonlocal state
-        state, losses = programs.train(state, data, np.int32(case.chunk), np.int32(CLASSES), setting)
+        state, losses = programs.train(state, data, np.int32(0), np.int32(case.chunk), np.int32(CLASSES), setting)
         result: jax.Array = losses
         return result
 

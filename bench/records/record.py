@@ -13,7 +13,7 @@ from typing import Any
 from bench.errors import UserError
 from bench.points import KINDS, Transfer, Upstream
 from bench.points.fields import from_mapping, one_of, type_fields, typed
-from bench.records.atomic import read_json, write_json
+from bench.records.atomic import Waits, read_json, write_json
 from bench.records.schema import STATUSES
 
 RECORD_VERSION = 1
@@ -113,9 +113,12 @@ class Record:
             **asdict(self),
         }
 
-    def commit(self, folder: Path) -> bool:
-        """Writes the record into `folder`, durably and only if none is there; returns whether this one was taken."""
-        return write_json(folder / FILE, self.to_dict(), exclusive=True)
+    def commit(self, folder: Path, *, patient: bool | Waits = False) -> bool:
+        """Writes the record into `folder`, durably and only if none is there; returns whether this one was taken.
+
+        `patient` as of `bench.records.atomic.write`.
+        """
+        return write_json(folder / FILE, self.to_dict(), exclusive=True, patient=patient)
 
 
 def read_record(path: Path) -> Record:

@@ -50,7 +50,7 @@ class _Resident:
 
     def __init__(self, split: InMemory, programs: Programs) -> None:
         place = programs.placement
-        self._held = jax.device_put((split.images, split.labels), place.everywhere)
+        self._held = place.copied((split.images, split.labels))
         self._take = _gather(place.batch(1))
 
     def __call__(self, examples: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -63,7 +63,13 @@ def _ids(examples: NDArray[np.int64]) -> NDArray[np.int32]:
 
 
 def feed(
-    programs: Programs, split: Split, order: Order, mixup: float, cutmix: float, due: Sequence[Span]
+    programs: Programs,
+    split: Split,
+    order: Order,
+    mixup: float,
+    cutmix: float,
+    due: Sequence[Span],
+    waiting: Callable[[], None] | None = None,
 ) -> Generator[Batches]:
     """Yields the arguments of every dispatch in turn; those of steps that a short dispatch lacks are zeros.
 
@@ -74,6 +80,7 @@ def feed(
       mixup: alpha of Mixup's Beta distribution, 0 for none.
       cutmix: the same of CutMix.
       due: the dispatches, see `spans`.
+      waiting: called now and then while images are waited for; may raise to leave.
     """
     place, size = programs.placement, programs.static.chunk
     fits = isinstance(split, InMemory) and split.images.nbytes <= RESIDENT
@@ -100,6 +107,6 @@ def feed(
             # Drawn for the steps that a short dispatch lacks, too: they are never looked at.
             steps, static = range(first, first + size), programs.static
             mixed = mixing.draw(order.seed, steps, mixup, cutmix, static.resolution, static.draws)
-            yield Batches(images, labels, examples, laid(chunk.passes), jax.device_put(mixed, place.everywhere))
+            yield Batches(images, labels, examples, laid(chunk.passes), place.copied(mixed))
 
-    return ahead(made(), DEPTH)
+    return ahead(made(), DEPTH, waiting)

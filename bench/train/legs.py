@@ -65,11 +65,13 @@ def of_upstream(config: Upstream, steps: int, execution: Execution) -> list[Leg]
     ]
 
 
-def dispatches(legs: Sequence[Leg], step: int, order: Order, stops: Sequence[int]) -> Generator[Dispatch]:
-    """Yields the dispatches that are left after `step` steps; none goes beyond a leg or a stop."""
+def dispatches(
+    legs: Sequence[Leg], step: int, order: Order, stops: Sequence[int], waiting: Callable[[], None] | None = None
+) -> Generator[Dispatch]:
+    """Yields the dispatches that are left after `step` steps; none goes beyond a leg or a stop. `waiting` as of `feed`."""
     for leg in legs:
         if ways := spans(step, leg.end, leg.programs.static.chunk, stops):
-            with contextlib.closing(feed(leg.programs, leg.train(), order, leg.mixup, leg.cutmix, ways)) as fed:
+            with contextlib.closing(feed(leg.programs, leg.train(), order, leg.mixup, leg.cutmix, ways, waiting)) as fed:
                 for (first, end), batches in zip(ways, fed, strict=True):
                     yield Dispatch(leg, first, end, batches)
             step = leg.end

@@ -59,6 +59,18 @@ class Placement:
         spread: jax.Array = jax.make_array_from_callback(array.shape, self.batch(0), lambda part: array[part])
         return spread
 
+    def copied(self, tree: Any) -> Any:
+        """Returns a tree of arrays that every process has whole, whole on every device.
+
+        Unlike `jax.device_put`, which lets the processes compare what they have, this may be called from a thread while another
+        one computes: the processes must enter what they do together in one order.
+        """
+
+        def one(array: NDArray[Any]) -> jax.Array:
+            return jax.make_array_from_callback(array.shape, self.everywhere, lambda part: array[part])
+
+        return jax.tree.map(one, tree)
+
     def tree(self, shapes: Any) -> Any:
         """Returns the shardings of a tree of weights or of a whole training state."""
 

@@ -20,8 +20,9 @@ from bench import models
 from bench.augment import batch as augment
 from bench.augment import mixing
 from bench.models import Noise
-from bench.train import gradients, losses, optimizers
+from bench.train import compilation, gradients, losses, optimizers
 from bench.train.hyper import Hyper
+from bench.train.pace import Pace
 from bench.train.placement import Placement
 from bench.train.static import Static
 
@@ -91,6 +92,7 @@ class Programs:
 
     def __init__(self, static: Static, devices: Sequence[jax.Device] | None = None) -> None:
         self.static = static
+        self.pace = Pace()
         dtype = jnp.dtype(static.dtype)
         self.model = models.build(static.model, static.classes, static.head_bias, dtype, static.execution)
         batches = (static.batch_size // static.accumulate, static.eval_batch)
@@ -179,15 +181,16 @@ class Programs:
         return State(state.step + 1, params, stats, opt, average), value
 
     def _chunk(
-        self, state: State, data: Batches, count: jax.Array, classes: jax.Array, hyper: Hyper
+        self, state: State, data: Batches, first: jax.Array, end: jax.Array, classes: jax.Array, hyper: Hyper
     ) -> tuple[State, jax.Array]:
         def body(i: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
             state, found = carry
             state, loss = self._step(state, jax.tree.map(lambda x: x[i], data), classes, hyper)
             return state, found.at[i].set(loss)
 
-        # A traced trip count: the last chunk of a run is shorter, yet the program is the same.
-        done: tuple[State, jax.Array] = jax.lax.fori_loop(0, count, body, (state, jnp.zeros(self.static.chunk, jnp.float32)))
+        # Traced bounds: a dispatch may be of any of the steps, yet the program is the same.
+        losses = jnp.zeros(self.static.chunk, jnp.float32)
+        done: tuple[State, jax.Array] = jax.lax.fori_loop(first, end, body, (state, losses))
         return done
 
     def _evaluate(self, weights: Tree, images: jax.Array, classes: jax.Array) -> jax.Array:
@@ -201,15 +204,20 @@ class Programs:
         images = jax.ShapeDtypeStruct((s.chunk, s.batch_size, s.resolution, s.resolution, 3), jnp.uint8)
         numbers = jax.ShapeDtypeStruct((s.chunk, s.batch_size), jnp.int32)
         data = Batches(images, numbers, numbers, numbers, mixing.draw(0, range(s.chunk), 0, 0, s.resolution, s.draws))
-        return jax.eval_shape(self._start, self.shapes), data, np.int32(0), np.int32(0), Hyper.cast()
+        return jax.eval_shape(self._start, self.shapes), data, np.int32(0), np.int32(0), np.int32(0), Hyper.cast()
 
     @cached_property
     def train(self) -> Any:
-        """Returns the compiled `(state, batches, count, classes, hyper) -> (state, losses[chunk])`; `state` is given up."""
+        """Returns the compiled `(state, batches, first, end, classes, hyper) -> (state, losses[chunk])`; `state` is given up.
+
+        It does the steps of `batches` from `first` to before `end`; the losses of the others are 0.
+        """
         arguments, place = self._arguments(), self.placement
         state, rest = place.tree(arguments[0]), place.everywhere
         data = Batches(*(place.batch(1),) * 4, mixing.Mixing(place.everywhere, place.everywhere))
-        step = jax.jit(self._chunk, donate_argnums=0, in_shardings=(state, data, rest, rest, rest), out_shardings=(state, rest))
+        step = jax.jit(
+            self._chunk, donate_argnums=0, in_shardings=(state, data, rest, rest, rest, rest), out_shardings=(state, rest)
+        )
         return self._compile("train step", step, arguments)
 
     @cached_property
@@ -224,7 +232,8 @@ class Programs:
 
     def _compile(self, what: str, function: Any, arguments: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
         started, hits = time.perf_counter(), _cache_hits
-        compiled = function.lower(*arguments).compile(compiler_options=options)
+        with compilation.mended():
+            compiled = function.lower(*arguments).compile(compiler_options=options)
         seconds = time.perf_counter() - started
         COMPILED.append(Compiled(what, self.static.model, seconds, cached=_cache_hits > hits))
         return compiled

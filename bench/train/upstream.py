@@ -14,10 +14,12 @@ from bench.data import load_upstream
 from bench.data.order import Order
 from bench.points import Execution, Upstream
 from bench.records.record import Record
+from bench.train import together
 from bench.train.checkpoints import Checkpoints
 from bench.train.fit import Watch, fit
 from bench.train.hyper import Hyper
 from bench.train.legs import of_upstream
+from bench.train.metrics import Metrics
 from bench.train.program import programs
 from bench.train.static import Static
 
@@ -68,9 +70,12 @@ def run(
         evaluations=EVALUATIONS,
         checkpoints=checkpoints,
         watch=watch,
+        metrics=Metrics(config, attempt, order, watch.trackers),
         legs=of_upstream(config, steps, execution),
     )
-    weights.save(attempt / WEIGHTS, found.state.weights)
+    final = together.whole(found.state.weights)
+    if together.first():
+        weights.save(attempt / WEIGHTS, final, patient=True)
     return Record(
         config=config,
         status=found.status,

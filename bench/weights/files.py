@@ -66,8 +66,8 @@ def read(location: str | Path) -> Flat:
     return {key: _as_float32(value) for key, value in found.items()}
 
 
-def write(path: Path, flat: Mapping[str, Any]) -> None:
-    """Writes arrays atomically, as the path's suffix says.
+def write(path: Path, flat: Mapping[str, Any], *, patient: bool | atomic.Waits = False) -> None:
+    """Writes arrays atomically, as the path's suffix says; `patient` as of `bench.records.atomic.write`.
 
     Raises:
       UserError: the suffix is neither `.npz` nor `.safetensors`, or the place cannot be written.
@@ -75,16 +75,16 @@ def write(path: Path, flat: Mapping[str, Any]) -> None:
     # Unlike numpy.ascontiguousarray, this leaves arrays without axes as they are.
     arrays = {key: np.asarray(value, order="C") for key, value in flat.items()}
     if path.suffix == ".npz":
-        _write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+        _write(path, lambda file: np.savez(file, allow_pickle=False, **arrays), patient)
     elif path.suffix == ".safetensors":
-        _write(path, lambda file: file.write(safetensors.numpy.save(arrays)))
+        _write(path, lambda file: file.write(safetensors.numpy.save(arrays)), patient)
     else:
         raise UserError(f"{path}: a file of weights ends in {' or '.join(SUFFIXES)}")
 
 
-def _write(path: Path, fill: Any) -> None:
+def _write(path: Path, fill: Any, patient: bool | atomic.Waits) -> None:
     try:
-        atomic.write(path, fill)
+        atomic.write(path, fill, patient=patient)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 

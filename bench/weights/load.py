@@ -16,6 +16,7 @@ from bench.models import variables
 from bench.models.position import resample
 from bench.models.relative_attention import resize_bias
 from bench.points import VARIANTS
+from bench.records.atomic import Waits
 from bench.weights import check, files
 from bench.weights.files import Flat
 from bench.weights.layouts import ANY_RESOLUTION, Shapes, is_head, is_position, layout_of, shapes_of, to_ours
@@ -101,13 +102,13 @@ def adopt(
     return tree
 
 
-def save(path: Path, weights: variables.Tree) -> None:
-    """Writes weights atomically, in the layout here.
+def save(path: Path, weights: variables.Tree, *, patient: bool | Waits = False) -> None:
+    """Writes weights atomically, in the layout here; `patient` as of `bench.records.atomic.write`.
 
     Raises:
       UserError: as for `files.write`.
     """
-    files.write(path, variables.flat(weights))
+    files.write(path, variables.flat(weights), patient=patient)
 
 
 def _heads(found: Flat) -> Shapes:
