@@ -21,12 +21,17 @@ PHASES = ("import", "compile", "upstream", "transfer")
 class Reporter:
     """Keeps `progress.json` current: what the worker is at, how far, and where its time went.
 
+    Args:
+      launch: whose file it is.
+      compiled: grows with every program that this process compiles.
+      silent: write nothing; another process of the launch does.
+
     Attributes:
       value: what is written, see the reference's "progress.json".
     """
 
-    def __init__(self, launch: Launch, compiled: Sequence[Any]) -> None:
-        self._launch, self._compiled = launch, compiled
+    def __init__(self, launch: Launch, compiled: Sequence[Any], *, silent: bool = False) -> None:
+        self._launch, self._compiled, self._silent = launch, compiled, silent
         self._written = 0.0
         self._guard = threading.Lock()
         self._ended = threading.Event()
@@ -55,7 +60,7 @@ class Reporter:
 
     def write(self, *, now: bool = True) -> None:
         """Writes the file, at most five times a second unless `now`. A full disk is no reason to stop."""
-        if not now and time.monotonic() - self._written < LEAST_SECONDS:
+        if self._silent or (not now and time.monotonic() - self._written < LEAST_SECONDS):
             return
         with self._guard, suppress(OSError):
             self.value["compiled"] = [asdict(c) for c in list(self._compiled)]

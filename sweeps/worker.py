@@ -1,5 +1,8 @@
 """The worker: `python -m sweeps.worker LAUNCH_FOLDER` does the runs of one job and knows nothing of the study.
 
+Several processes that train one run together (`sweeps.member`) all come through here. What they do next is agreed on; the first
+one alone reports and commits.
+
 Whatever happens to it, launching its job again is right: an accepted run is skipped, an interrupted one goes on from its newest
 whole checkpoint, and results depend on nothing but the configs.
 """
@@ -26,6 +29,8 @@ from sweeps.states import PRUNED  # noqa: E402
 
 # Lines of a traceback that are kept.
 TAIL = 20
+# How several processes end with an error: they start again together, also for the runs that are left.
+BROKEN = ""
 
 
 class Orders:
@@ -56,7 +61,7 @@ class Orders:
 
 
 def _run(config: Config, launch: Launch, watch: Any) -> None:
-    from bench.train import upstream
+    from bench.train import together, upstream
     from vtab import adapt
 
     job, run = launch.job, launch.job.workdir.run(config)
@@ -67,30 +72,34 @@ def _run(config: Config, launch: Launch, watch: Any) -> None:
     else:
         assert isinstance(config, Upstream)
         record = upstream.run(config, run.folder, attempt, settings.checkpoint_seconds, watch, settings.execution)
-    replace(record, cost=replace(record.cost, attempt=launch.attempt)).commit(attempt)
+    if together.first():
+        replace(record, cost=replace(record.cost, attempt=launch.attempt)).commit(attempt)
 
 
 def work(launch: Launch, echo: Callable[[], None] = lambda: None) -> str:
-    """Does the job's runs that nobody has done; returns `done` or `preempted`. `echo` is as of `main`."""
+    """Does the job's runs that nobody has done; returns `done`, `preempted` or BROKEN. `echo` is as of `main`."""
+    from bench.train import together
     from bench.train.fit import Preempted, Watch
     from bench.train.program import COMPILED
 
-    orders, reporter = Orders(launch), Reporter(launch, COMPILED)
+    orders, reporter = Orders(launch), Reporter(launch, COMPILED, silent=not together.first())
     reporter.value["seconds"]["import"] = time.perf_counter() - _STARTED
     watch = Watch(reporter.step, orders.stop, orders.prune, reporter.measured)
     try:
         for config in launch.job.configs:
             run = launch.job.workdir.run(config)
             orders.run = config.name
-            if orders.stop() and not orders.why():
+            leave, skip = orders.stop() and not orders.why(), run.record() is not None or run.cancelled
+            leave, skip = together.told([leave, skip])
+            if leave:
                 return PREEMPTED
-            if run.record() is not None or run.cancelled:
+            if skip:
                 continue
             reporter.begin(config)
             try:
                 _run(config, launch, watch)
             except Preempted:
-                if orders.leave:
+                if not together.everyone(not orders.leave):
                     return PREEMPTED
             except Exception as error:
                 traceback.print_exc()
@@ -99,6 +108,8 @@ def work(launch: Launch, echo: Callable[[], None] = lambda: None) -> str:
                 line = str(error) if wrong else f"{type(error).__name__}: {error}"
                 trace = "".join(traceback.format_exc().splitlines(keepends=True)[-TAIL:])
                 run.fail(launch.attempt, line, trace, final=wrong)
+                if not together.alone():
+                    return BROKEN
             finally:
                 reporter.end(1)
     finally:
@@ -135,7 +146,12 @@ def main(path: str, echo: Callable[[], None] = lambda: None) -> int:
         echo()
         launch.finish(FAILED, f"{type(error).__name__}: {error}")
         return 1
-    launch.finish(status)
+    if status == BROKEN:
+        return 1
+    from bench.train import together
+
+    if together.first():
+        launch.finish(status)
     return 0
 
 

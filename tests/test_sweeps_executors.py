@@ -10,7 +10,7 @@ from executor_contract import QUICK, Contract, gone, quick, reap, under_way, wai
 
 from bench.errors import UserError
 from sweeps import members
-from sweeps.executors import EXECUTORS, build, facts, slots, start
+from sweeps.executors import EXECUTORS, build, facts, listing, read_options, slots, start
 from sweeps.launch import Launch
 
 
@@ -194,3 +194,33 @@ def test_the_others_say_why_they_went(tmp_path):
     gone(executor, launch, 10)
     reap(executor)
     assert "another process of this launch has died" in launch.log.read_text()
+
+
+# The command line
+
+
+def test_options_are_read():
+    assert read_options(["devices=0,1|2,3", "setup=a=b"]) == {"devices": "0,1|2,3", "setup": "a=b"}
+    with pytest.raises(UserError, match="--option 'workers' must be KEY=VALUE"):
+        read_options(["workers"])
+    with pytest.raises(UserError, match="--option workers is given twice: '1' and '2'"):
+        read_options(["workers=1", "workers=2"])
+
+
+def test_executors_are_listed_with_what_they_need_and_where_they_never_ran(monkeypatch):
+    monkeypatch.setattr(listing.shutil, "which", lambda _: None)
+    monkeypatch.setattr(listing, "find_spec", lambda _: None)
+    lines = list(listing.list_lines())
+    assert [line.split()[0] for line in lines[::2]] == list(EXECUTORS)
+    assert lines[0].endswith("ready here")
+    assert lines[2].endswith("needs pip install 'augreg-bench[ray]'")
+    assert lines[4].endswith("needs pip install 'augreg-bench[slurm]' and sbatch in PATH")
+    assert lines[6].endswith("needs kubectl in PATH")
+    assert all("never" in line for line in lines[1::2])
+
+
+def test_one_executor_is_shown_with_its_options():
+    lines = list(listing.detail_lines("ray"))
+    assert [line.split()[0] for line in lines[4:]] == [option.name for option in facts("ray").options]
+    with pytest.raises(UserError, match="did you mean 'slurm'"):
+        list(listing.detail_lines("slurn"))
