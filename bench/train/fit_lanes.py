@@ -30,7 +30,7 @@ from bench.train.together import finite
 
 
 class Lane(NamedTuple):
-    """What a lane has of its own beside its weights: order of the examples, hyper-parameters, alphas of Mixup, CutMix; metrics."""
+    """What a lane has of its own beside weights: order of the examples, hyper-parameters, alphas of Mixup and CutMix, metrics."""
 
     order: Order
     hyper: Hyper

@@ -1,4 +1,4 @@
-"""What lanes gain, by a short probe: is it faster to train K runs as lanes of one program than one after the other, on this device?
+"""What lanes gain: are K runs faster as lanes of one program than one after the other, on this device?
 
 Compilation is left out, and so is what lanes save by decoding their images once: where reading is what training waits for, they
 gain more than a probe says.
