@@ -126,8 +126,8 @@ def _probed(job: Job, members: Sequence[Config], stop: Callable[[], bool]) -> li
     """Returns the numbers of lanes that pay for these runs, best first; a probe says so, where they last long enough."""
     import jax
 
-    from bench.train.hyper import Hyper
     from bench.train.gain import COUNTS, alone, gain
+    from bench.train.hyper import Hyper
     from bench.train.program import COMPILED, programs
     from bench.train.static import Static
 

@@ -30,7 +30,7 @@ from bench.train.together import finite
 
 
 class Lane(NamedTuple):
-    """What a lane has of its own beside weights: order of the examples, hyper-parameters, alphas of Mixup and CutMix, metrics."""
+    """What a lane has of its own beside weights: order of examples, hyper-parameters, alphas of Mixup and CutMix, metrics."""
 
     order: Order
     hyper: Hyper
@@ -79,8 +79,16 @@ def feed_lanes(
 class _Group:
     """Lanes under way: their stacked state, what each has found, and the states in which those that diverged ended."""
 
-    def __init__(self, programs: Lanes, start: State, data: Dataset, classes: int, checkpoints: Checkpoints | None) -> None:
-        self._programs, self._data, self._classes = programs, data, classes
+    def __init__(
+        self,
+        programs: Lanes,
+        start: State,
+        data: Dataset,
+        own: Sequence[Lane],
+        classes: int,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        self._programs, self._data, self._own, self._classes = programs, data, own, classes
         self.state, notes, skipped = restored(start, checkpoints)
         self._restored_from = checkpoints.restored_from if checkpoints else None
         self.ended: dict[int, State] = {}
