@@ -241,6 +241,7 @@ def utilisation(
 @click.option("--remat", is_flag=True, help="Recompute activations in the backward pass: less memory, a third more compute.")
 @click.option("--scan", is_flag=True, help="Compile equal blocks once: deep models compile faster.")
 @click.option("--fsdp", is_flag=True, help="Split weights and optimiser state over the devices instead of copying them.")
+@click.option("--lanes", metavar="auto|K", default="auto", show_default=True, help="How many runs train as one program.")
 def run(
     name: str,
     upstream: str | None,
@@ -261,6 +262,7 @@ def run(
     remat: bool,
     scan: bool,
     fsdp: bool,
+    lanes: str,
 ) -> None:
     """Run a sweep, or go on with it, and write its table, figures, recommendation and page.
 
@@ -271,6 +273,7 @@ def run(
     from sweeps.budget import Budget, Spending
     from sweeps.executors import build, read_options
     from sweeps.job import Settings
+    from sweeps.lanes import check
     from sweeps.predict import Predictor
     from sweeps.run import Limits
     from sweeps.session import run_sweep
@@ -281,7 +284,7 @@ def run(
     if workers < 0:
         raise UserError(f"--workers is {workers}, but must be at least 1 (or 0 for as many as there is room for)")
     places = build(executor, read_options(options) | ({"workers": str(workers)} if workers else {}))
-    settings = Settings(checkpoint_seconds, Execution(remat, scan, fsdp), hosts=places.describe().hosts)
+    settings = Settings(checkpoint_seconds, Execution(remat, scan, fsdp), check(lanes), places.describe().hosts)
     limits = Limits(max_failures, max_losses, silence)
     predictor = Predictor(find_device(device), examples or 0)
     budget = Budget.of(predictor.device.price if price is None else price, max_cost, max_hours)

@@ -72,7 +72,9 @@ def jobs_of(
     placed: list[_Place] = []
     for number, ((kind, _), members) in enumerate(groups.items()):
         each = flops(members[0])
-        most = max(1, min(largest[kind], int(JOB_SECONDS * rate / each)))
+        # Runs that shall train as lanes must be in one job, however long they last.
+        together = int(settings.lanes) if settings.lanes.isdecimal() else 1
+        most = max(together, min(largest[kind], int(JOB_SECONDS * rate / each)))
         count = -(-len(members) // most)
         size = -(-len(members) // count)
         parts = [tuple(members[i : i + size]) for i in range(0, len(members), size)]

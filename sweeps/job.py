@@ -7,6 +7,7 @@ new coordinator finds it again.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,6 +96,11 @@ class Job:
                     " while the sweep ran; start it again in another --workdir"
                 )
         return cls(Workdir(folder.parent.parent), configs, Settings.from_dict(value["settings"]))
+
+    def clean(self) -> None:
+        """Removes the checkpoints of groups that trained as lanes; a finished job needs none."""
+        for folder in self.folder.glob("lanes-*/attempts/*/checkpoints"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     @staticmethod
     def members(folder: Path) -> list[tuple[str, str]]:

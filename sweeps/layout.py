@@ -10,6 +10,8 @@ WORKDIR/
     record.json           the accepted record; written once, by the coordinator alone
   jobs/ID/                one folder a group of runs that a worker does one after the other
     job.json              its runs and settings; written once
+    lanes.json            which of them train together as lanes of one program; written once, by the first launch
+    lanes-HASH/           such a group: attempts/JOB.0003/checkpoints/, and parted.json where its runs then trained alone
     0003/                 one launch: launch.json lock progress.json outcome.json worker.log, and `fenced` once it is given up
   cancelled/NAME          the run is not wanted
   lanes/                  what probes have found

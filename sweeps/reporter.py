@@ -73,6 +73,11 @@ class Reporter:
             self._launch.report({**self.value, "seconds": seconds})
             self._written = time.monotonic()
 
+    def decided(self) -> None:
+        """Notes that it is decided how the runs train: what was compiled for that is no run's."""
+        with self._guard:
+            self.value["seconds"]["compile"] = sum(c.seconds for c in self._compiled)
+
     def begin(self, config: Config, also: int = 0) -> None:
         """Notes that a run begins, with `also` others that train along."""
         self.value |= {"run": config.name, "also": also, "step": 0, "steps": 0, "resumed": -1, "values": []}

@@ -182,7 +182,7 @@ class Coordinator:
         report = active.launch.progress()
         if report and report["beat"] != active.beat:
             active.beat, active.heard = report["beat"], self._clock.now()
-            if report["step"] or any(c["program"] == "train step" for c in report["compiled"]):
+            if report["step"] or any(c["program"].startswith("train step") for c in report["compiled"]):
                 self._board.open(self._group(active.launch).program)
             for name in self._proposals.decide(report) if self._proposals else ():
                 if name not in active.launch.dropped():
@@ -204,6 +204,8 @@ class Coordinator:
                 self._settle(config, of_record(record.status), record)
             elif run.failed(launch.attempt):
                 self._judge_run(config)
+        if not group.pending:
+            group.job.clean()
 
     def _judge_run(self, config: Config) -> None:
         failures = self._workdir.run(config).failures()

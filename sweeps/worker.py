@@ -14,7 +14,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from typing import Any
 _STARTED = time.perf_counter()
 
 from bench.errors import UserError  # noqa: E402 - the clock above times the imports
-from bench.points import Config, Transfer, Upstream  # noqa: E402
+from bench.points import Config, Transfer  # noqa: E402
+from sweeps import lanes  # noqa: E402
+from sweeps.lanes import Group  # noqa: E402
 from sweeps.launch import DONE, FAILED, PREEMPTED, Launch  # noqa: E402
 from sweeps.reporter import Reporter  # noqa: E402
 from sweeps.states import PRUNED  # noqa: E402
@@ -60,20 +63,44 @@ class Orders:
         return self.why() == PRUNED
 
 
-def _run(config: Config, launch: Launch, watch: Any) -> None:
+def _run(group: Group, launch: Launch, watch: Any) -> None:
+    """Trains a run, or several as lanes of one program; leaves each one's record in the folder of its attempt."""
     from bench.train import together, upstream
+    from bench.train.checkpoints import Checkpoints
     from vtab import adapt
 
-    job, run = launch.job, launch.job.workdir.run(config)
-    attempt, settings = run.claim(launch.attempt), job.settings
-    if isinstance(config, Transfer):
-        source = job.workdir.run(config.upstream).output(upstream.WEIGHTS)
-        record = adapt.run(config, source, run.folder, attempt, settings.checkpoint_seconds, watch, settings.execution)
+    job, settings = launch.job, launch.job.settings
+    runs = [job.workdir.run(config) for config in group]
+    attempts = [run.claim(launch.attempt) for run in runs]
+    every, execution = settings.checkpoint_seconds, settings.execution
+    sources = [job.workdir.run(c.upstream).output(upstream.WEIGHTS) for c in group if isinstance(c, Transfer)]
+    if len(group) > 1:
+        shared = lanes.folder(job, group)
+        checkpoints = Checkpoints(shared, shared / "attempts" / launch.attempt, every)
+        if sources:
+            records = adapt.run_group(group, sources, attempts, checkpoints, watch, execution)  # type: ignore[arg-type]
+        else:
+            records = upstream.run_group(group, attempts, checkpoints, watch, execution)  # type: ignore[arg-type]
+    elif sources:
+        records = [adapt.run(group[0], sources[0], runs[0].folder, attempts[0], every, watch, execution)]  # type: ignore[arg-type]
     else:
-        assert isinstance(config, Upstream)
-        record = upstream.run(config, run.folder, attempt, settings.checkpoint_seconds, watch, settings.execution)
-    if together.first():
-        replace(record, cost=replace(record.cost, attempt=launch.attempt)).commit(attempt)
+        records = [upstream.run(group[0], runs[0].folder, attempts[0], every, watch, execution)]  # type: ignore[arg-type]
+    if not together.first():
+        return
+    for record, attempt in zip(records, attempts, strict=True):
+        replace(record, cost=replace(record.cost, attempt=launch.attempt, lanes=len(group))).commit(attempt)
+
+
+def _fail(error: Exception, group: Group, launch: Launch) -> None:
+    """Notes what went wrong: of a run; or of a group, whose runs then train alone."""
+    traceback.print_exc()
+    wrong = isinstance(error, UserError)  # what somebody must set right first
+    line = str(error) if wrong else f"{type(error).__name__}: {error}"
+    trace = "".join(traceback.format_exc().splitlines(keepends=True)[-TAIL:])
+    if len(group) > 1:
+        lanes.part(launch.job, group, line)
+    else:
+        launch.job.workdir.run(group[0]).fail(launch.attempt, line, trace, final=wrong)
 
 
 def work(launch: Launch, echo: Callable[[], None] = lambda: None) -> str:
@@ -85,33 +112,42 @@ def work(launch: Launch, echo: Callable[[], None] = lambda: None) -> str:
     orders, reporter = Orders(launch), Reporter(launch, COMPILED, silent=not together.first())
     reporter.value["seconds"]["import"] = time.perf_counter() - _STARTED
     watch = Watch(reporter.step, orders.stop, orders.prune, reporter.measured)
+
+    def wanted(configs: Iterable[Config]) -> list[Config]:
+        runs = [launch.job.workdir.run(config) for config in configs]
+        names = together.told([run.config.name for run in runs if run.record() is None and not run.cancelled])
+        return [run.config for run in runs if run.config.name in names]
+
     try:
-        for config in launch.job.configs:
-            run = launch.job.workdir.run(config)
-            orders.run = config.name
-            leave, skip = orders.stop() and not orders.why(), run.record() is not None or run.cancelled
-            leave, skip = together.told([leave, skip])
-            if leave:
+        left = deque(lanes.groups(launch.job, wanted(launch.job.configs), orders.stop))
+        reporter.decided()
+        while left:
+            group = left.popleft()
+            # A run of a group cannot be ended before its time: the others need it.
+            orders.run = group[0].name if len(group) == 1 else ""
+            count = len(wanted(group))
+            if together.told(orders.stop() and not orders.why()):
                 return PREEMPTED
-            if skip:
+            if not count:
                 continue
-            reporter.begin(config)
+            reporter.begin(group[0], len(group) - 1)
             try:
-                _run(config, launch, watch)
+                _run(group, launch, watch)
             except Preempted:
                 if not together.everyone(not orders.leave):
                     return PREEMPTED
             except Exception as error:
-                traceback.print_exc()
                 echo()
-                wrong = isinstance(error, UserError)  # what somebody must set right first
-                line = str(error) if wrong else f"{type(error).__name__}: {error}"
-                trace = "".join(traceback.format_exc().splitlines(keepends=True)[-TAIL:])
-                run.fail(launch.attempt, line, trace, final=wrong)
+                _fail(error, group, launch)
                 if not together.alone():
                     return BROKEN
+                if len(group) > 1:
+                    left.extendleft((config,) for config in reversed(group))
+                    count = 0
             finally:
-                reporter.end(1)
+                reporter.end(count)
+    except Preempted:
+        return PREEMPTED
     finally:
         reporter.close()
     return DONE

@@ -14,6 +14,7 @@ from rich.console import Console
 from bench import cost
 from bench.errors import UserError
 from bench.perf import compile, figure, pytorch, runner, setting, timing
+from bench.train import gain
 
 
 class Clock:
@@ -75,7 +76,7 @@ def test_flops_of_a_step_are_three_forward_passes_of_its_batch():
 
 def test_images_fill_the_shape():
     for resolution in (28, 30):
-        assert setting.images(3, resolution).shape == (3, resolution, resolution, 3)
+        assert gain.images(3, resolution).shape == (3, resolution, resolution, 3)
 
 
 def test_grid_of_the_compile_benchmark_has_no_equal_settings():

@@ -1,5 +1,6 @@
 """A model and data small enough to compile and train in seconds, through the code that real ones take."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -71,3 +72,14 @@ def hyper(**changes):
         "steps": 22,
     }
     return Hyper.cast(**{**values, **changes})
+
+
+def furthest(a, b):
+    """Returns the largest difference between two states' weights.
+
+    The keys' bias is left out: attention does not depend on it, so its gradient is rounding alone, of which Adam
+    makes whole steps.
+    """
+    apart = jax.tree.map(lambda x, y: float(np.abs(np.asarray(x) - np.asarray(y)).max()), a.weights, b.weights)
+    names = ((jax.tree_util.keystr(path), value) for path, value in jax.tree_util.tree_leaves_with_path(apart))
+    return max(value for name, value in names if not name.endswith("['key']['bias']"))

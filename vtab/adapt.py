@@ -5,6 +5,7 @@ Adaptation resizes images plainly, as VTAB does; validation selects, the test sp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ import bench
 from bench import models, weights
 from bench.cost import image_flops
 from bench.data.order import Order
+from bench.data.split import Dataset
 from bench.points import Execution, Transfer
 from bench.records.record import Record
 from bench.train.checkpoints import Checkpoints
-from bench.train.fit import Watch, fit
+from bench.train.fit import Fitted, Watch, fit
+from bench.train.fit_lanes import Lane, fit_lanes, shares
 from bench.train.hyper import Hyper
+from bench.train.lanes import lanes
 from bench.train.metrics import Metrics
 from bench.train.program import Programs, programs
 from bench.train.static import Static
@@ -64,28 +68,73 @@ def run(
       UserError: the weights are missing or of another architecture, or this version cannot read the task.
       bench.train.fit.Preempted: `watch.stop` said so.
     """
-    data, classes = load_task(config.task, config.resolution), config.facts.classes
+    data = load_task(config.task, config.resolution)
+    own = _own(config, data, attempt, watch)
     made = programs(Static.of(config, execution))
-    params = with_new_head(made, weights.read(source), config.seed, source)
-    order = Order(len(data.train), config.batch_size, config.seed, multiplicity=config.multiplicity)
     found = fit(
         made,
-        made.start(params),
+        made.start(with_new_head(made, weights.read(source), config.seed, source)),
         data,
-        order,
-        Hyper.of_transfer(config),
-        classes,
-        mixup=config.level.mixup,
-        cutmix=config.level.cutmix,
+        own.order,
+        own.hyper,
+        config.facts.classes,
+        mixup=own.mixup,
+        cutmix=own.cutmix,
         checkpoints=Checkpoints(folder, attempt, checkpoint_seconds),
         watch=watch,
-        metrics=Metrics(config, attempt, order, watch.trackers),
+        metrics=own.metrics,
     )
+    return _result(config, data, found)
+
+
+def run_group(
+    configs: Sequence[Transfer],
+    sources: Sequence[Path],
+    attempts: Sequence[Path],
+    checkpoints: Checkpoints,
+    watch: Watch,
+    execution: Execution = Execution(),
+) -> list[Record]:
+    """Adapts checkpoints as lanes of one program.
+
+    Args:
+      configs: of the runs; of an equal `Static`, one task and as many steps.
+      sources: the upstream runs' final weights.
+      attempts: folder of each run's attempt, as for `run`.
+      checkpoints: of the group.
+      watch: progress and stop.
+      execution: how programs are compiled and placed.
+
+    Raises:
+      UserError: weights are missing or of another architecture, or this version cannot read the task.
+      bench.train.fit.Preempted: `watch.stop` said so.
+    """
+    first = configs[0]
+    data = load_task(first.task, first.resolution)
+    own = [_own(config, data, attempt, watch) for config, attempt in zip(configs, attempts, strict=True)]
+    static = Static.of(first, execution)
+    made = lanes(static, len(configs), shares(own))
+    trained = {source: weights.read(source) for source in sources}
+    starts = [
+        with_new_head(programs(static), trained[source], config.seed, source)
+        for config, source in zip(configs, sources, strict=True)
+    ]
+    found = fit_lanes(made, made.start_all(starts), data, own, first.facts.classes, checkpoints=checkpoints, watch=watch)
+    return [_result(config, data, each) for config, each in zip(configs, found, strict=True)]
+
+
+def _own(config: Transfer, data: Dataset, attempt: Path, watch: Watch) -> Lane:
+    order = Order(len(data.train), config.batch_size, config.seed, multiplicity=config.multiplicity)
+    metrics = Metrics(config, attempt, order, watch.trackers)
+    return Lane(order, Hyper.of_transfer(config), config.level.mixup, config.level.cutmix, metrics)
+
+
+def _result(config: Transfer, data: Dataset, found: Fitted) -> Record:
     return Record(
         config=config,
         status=found.status,
         measurements=tuple(found.measurements),
-        params=models.count_params(config.upstream.model, classes, config.resolution),
+        params=models.count_params(config.upstream.model, config.facts.classes, config.resolution),
         data=data.facts(),
         device=device(),
         code_version=bench.__version__,

@@ -8,6 +8,7 @@ from typing import Self
 
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import sequential_vmap
 
 from bench.augment import geometry, mixing, ops
 from bench.augment.randaugment import CUTOUT, TRANSLATE, randaugment, scaled
@@ -45,24 +46,31 @@ class Augmentation:
         return cls(flip, crop, *constants, fixed=fixed, mix_first=mix_first)
 
 
-_Image = Callable[[jax.Array, jax.Array, ops.Form], jax.Array]
+_Strengths = tuple[jax.Array, jax.Array]
+_Image = Callable[[jax.Array, jax.Array, _Strengths, ops.Form], jax.Array]
 
 
-def _for_every(images: jax.Array, key: jax.Array, epochs: jax.Array, examples: jax.Array, augment: _Image) -> jax.Array:
-    """Returns `augment(image, key, form)` of every image, `key` folded with its epoch, then with its example number."""
+def _for_every(
+    images: jax.Array, key: jax.Array, epochs: jax.Array, examples: jax.Array, strengths: _Strengths, augment: _Image
+) -> jax.Array:
+    """Returns `augment(image, key, strengths, form)` of every image, `key` folded with its epoch, then with its example."""
 
-    def under(form: ops.Form) -> Callable[[tuple[jax.Array, jax.Array, jax.Array]], jax.Array]:
-        def one(inputs: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+    def under(form: ops.Form, key: jax.Array, strengths: _Strengths) -> Callable[[tuple[jax.Array, ...]], jax.Array]:
+        def one(inputs: tuple[jax.Array, ...]) -> jax.Array:
             image, epoch, example = inputs
-            return augment(image, jax.random.fold_in(jax.random.fold_in(key, epoch), example), form)
+            return augment(image, jax.random.fold_in(jax.random.fold_in(key, epoch), example), strengths, form)
 
         return one
 
     # One image at a time runs only the branch it drew, which a CPU is fast at; accelerators want the whole batch in one pass.
+    # Lanes of one program take turns at that: batched, a branch becomes all branches. All that differs between them must be
+    # an argument for this, and nothing closed over.
     result: jax.Array = jax.lax.platform_dependent(
+        key,
+        strengths,
         (images, epochs, examples),
-        cpu=lambda inputs: jax.lax.map(under(ops.apply), inputs),
-        default=jax.vmap(under(ops.apply_fused)),
+        cpu=sequential_vmap(lambda key, strengths, inputs: jax.lax.map(under(ops.apply, key, strengths), inputs)),
+        default=lambda key, strengths, inputs: jax.vmap(under(ops.apply_fused, key, strengths))(inputs),
     )
     return result
 
@@ -102,14 +110,14 @@ def augment_batch(
     Returns:
       u8[B, H, W, 3].
     """
+    strengths = (layers, magnitude)
 
-    def distort(image: jax.Array, own: jax.Array, form: ops.Form) -> jax.Array:
+    def distort(image: jax.Array, own: jax.Array, strengths: _Strengths, form: ops.Form) -> jax.Array:
         own = jax.random.fold_in(own, _RANDAUGMENT)
         return randaugment(
             image,
             own,
-            layers,
-            magnitude,
+            *strengths,
             translate=static.translate,
             cutout=static.cutout,
             names=static.ops,
@@ -117,14 +125,17 @@ def augment_batch(
             form=form,
         )
 
-    def frame_and_distort(image: jax.Array, own: jax.Array, form: ops.Form) -> jax.Array:
-        return distort(_framed(image, own, static), own, form)
+    def frame(image: jax.Array, own: jax.Array, _: _Strengths, __: ops.Form) -> jax.Array:
+        return _framed(image, own, static)
+
+    def frame_and_distort(image: jax.Array, own: jax.Array, strengths: _Strengths, form: ops.Form) -> jax.Array:
+        return distort(_framed(image, own, static), own, strengths, form)
 
     if between is None:
-        return _for_every(images, key, epochs, examples, frame_and_distort)
+        return _for_every(images, key, epochs, examples, strengths, frame_and_distort)
     if static.flip or static.crop:
-        images = _for_every(images, key, epochs, examples, lambda image, own, _: _framed(image, own, static))
-    return _for_every(between(images), key, epochs, examples, distort)
+        images = _for_every(images, key, epochs, examples, strengths, frame)
+    return _for_every(between(images), key, epochs, examples, strengths, distort)
 
 
 def augment_and_mix(

@@ -17,6 +17,7 @@ from bench.perf import pytorch, setting
 from bench.perf.figure import Figure
 from bench.perf.tensorflow_randaugment import TensorFlowRandAugment
 from bench.perf.timing import Times, interleave
+from bench.train import gain
 from bench.train.program import Programs
 
 LAYERS, MAGNITUDE = np.int32(2), np.float32(15)
@@ -40,7 +41,7 @@ def _compiled(function: Callable[..., jax.Array], *arguments: Any) -> Callable[[
 def _ours(resolution: int, count: int, traced: bool = True) -> Contender:
     static = batch.Augmentation.at(resolution, flip=False, crop=False)
     numbers = jnp.arange(count, dtype=jnp.int32)
-    pixels = jnp.asarray(setting.images(count, resolution))
+    pixels = jnp.asarray(gain.images(count, resolution))
 
     def augment(pixels: jax.Array, layers: jax.Array, magnitude: jax.Array) -> jax.Array:
         return batch.augment_batch(pixels, jax.random.key(0), jnp.zeros_like(numbers), numbers, layers, magnitude, static)
@@ -58,14 +59,14 @@ def _at_once(resolution: int, count: int, form: ops.Form) -> Contender:
         strength = jnp.asarray(LAYERS), jnp.asarray(MAGNITUDE)
         return randaugment(image, key, *strength, translate=static.translate, cutout=static.cutout, form=form)
 
-    return _compiled(jax.vmap(one), jnp.asarray(setting.images(count, resolution)), keys), count
+    return _compiled(jax.vmap(one), jnp.asarray(gain.images(count, resolution)), keys), count
 
 
 def _tensorflow(resolution: int) -> dict[str, Contender]:
     """Returns TensorFlow's operations mapped over a tf.data pipeline by one thread, and called one by one as a function."""
     static = batch.Augmentation.at(resolution, flip=False, crop=False)
     reference = TensorFlowRandAugment(static.translate, static.cutout)
-    tf, images = reference.tf, setting.images(TENSORFLOW[resolution], resolution)
+    tf, images = reference.tf, gain.images(TENSORFLOW[resolution], resolution)
     options = tf.data.Options()
     options.threading.private_threadpool_size = options.threading.max_intra_op_parallelism = 1
     # Else it parallelises and prefetches, and goes on working while others have their turn.
@@ -88,7 +89,7 @@ def _timm(resolution: int) -> dict[str, Contender]:
     torch.set_num_threads(1)
     static = batch.Augmentation.at(resolution, flip=False, crop=False)
     automatic, pillow = import_module("timm.data.auto_augment"), import_module("PIL.Image")
-    images = setting.images(IMAGES[resolution], resolution)
+    images = gain.images(IMAGES[resolution], resolution)
     constants = {"translate_const": static.translate, "img_mean": (128, 128, 128)}
     found: dict[str, Contender] = {}
     for name, more in {"timm": {}, "timm, nearest": {"interpolation": pillow.Resampling.NEAREST}}.items():

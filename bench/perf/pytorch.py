@@ -21,6 +21,7 @@ from bench.models import count_params
 from bench.perf import setting
 from bench.perf.figure import Figure
 from bench.perf.timing import interleave
+from bench.train import gain
 from bench.train.program import Programs
 
 CLIPPING_RATIO = 0.01
@@ -108,7 +109,7 @@ def dispatch(pair: Pair) -> Callable[[], float]:
         optimizer = torch.optim.SGD(params, lr=1e-3, momentum=0.9, nesterov=True, weight_decay=0.03, fused=True)
     else:
         optimizer = torch.optim.AdamW(params, lr=1e-3, weight_decay=0.03, fused=True)
-    data = setting.batches(case)
+    data = gain.batches(Programs(case.static))
     steps = [
         (torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels.astype(np.int64)))
         for images, labels in zip(data.images, data.labels, strict=True)

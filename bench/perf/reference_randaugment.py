@@ -25,8 +25,8 @@ import numpy as np
 from bench.augment import levels, ops, warp
 from bench.augment.randaugment import CUTOUT, TRANSLATE
 from bench.errors import UserError
-from bench.perf import setting
 from bench.perf.tensorflow_randaugment import tensorflow
+from bench.train import gain
 
 PLACES = ("big_vision/pp/archive/autoaugment.py", "big_vision/pp/autoaugment.py")
 FILL = [ops.FILL] * 3
@@ -141,7 +141,7 @@ def theirs(reference: Any, image: Any, name: str, magnitude: int, negate: bool, 
 
 def compare(reference: Any, resolution: int = RESOLUTION, magnitudes: Any = MAGNITUDES) -> Counter[tuple[str, str]]:
     """Counts (operation, outcome): "equal", "equal to fixed", "different" or "refused", over magnitudes and signs."""
-    image = setting.images(1, resolution)[0] ^ np.random.default_rng(0).integers(0, 64, (resolution, resolution, 3), np.uint8)
+    image = gain.images(1, resolution)[0] ^ np.random.default_rng(0).integers(0, 64, (resolution, resolution, 3), np.uint8)
 
     centre = (resolution // 3, resolution // 4)
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.errors import UserError, choose_from
-from bench.perf import augment, compile, decode, noise, order, pytorch, step
+from bench.perf import augment, compile, decode, lanes, noise, order, pytorch, step
 from bench.perf.figure import Figure
 from bench.perf.timing import Spread
 
@@ -28,6 +28,7 @@ BENCHMARKS: Benchmarks = {
     "augment": augment.run,
     "decode": decode.run,
     "step": step.run,
+    "lanes": lanes.run,
     "pytorch": pytorch.run,
 }
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 
 from bench import cost
-from bench.augment import mixing
+from bench.train import gain
 from bench.train.hyper import Hyper
-from bench.train.program import Batches, Programs
+from bench.train.program import Programs
 from bench.train.static import Static
 
 CLASSES = 10
@@ -56,30 +55,9 @@ def hyper(**changes: float) -> Hyper:
     return Hyper.cast(**{**values, **changes})
 
 
-def images(count: int, resolution: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Returns uint8[count, resolution, resolution, 3] of smooth random colours; noise would be no typical photograph."""
-    coarse = np.random.default_rng(0).integers(0, 256, (count, -(-resolution // 7), -(-resolution // 7), 3)).astype(np.uint8)
-    return coarse.repeat(7, 1).repeat(7, 2)[:, :resolution, :resolution]
-
-
-def batches(case: Case) -> Batches:
-    """Returns the data of one dispatch."""
-    shape = (case.chunk, case.batch_size)
-    count = case.chunk * case.batch_size
-    numbers = np.arange(count, dtype=np.int32).reshape(shape)
-    pixels = images(count, case.resolution).reshape(*shape, case.resolution, case.resolution, 3)
-    return Batches(
-        pixels,
-        numbers % np.int32(CLASSES),
-        numbers,
-        np.zeros(shape, np.int32),
-        mixing.draw(0, range(case.chunk), 0.2, 0.0, case.resolution),
-    )
-
-
 def dispatch(programs: Programs, case: Case, setting: Hyper) -> Callable[[], jax.Array]:
     """Returns a function that runs one dispatch of `case.chunk` steps, going on from where its last call left off."""
-    data, state = batches(case), programs.start(programs.init(np.uint32(0)))
+    data, state = gain.batches(programs), programs.start(programs.init(np.uint32(0)))
 
     def run() -> jax.Array:
         nonlocal state

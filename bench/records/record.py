@@ -39,7 +39,8 @@ class Measurement:
 class Cost:
     """What a run cost: wall-clock seconds by phase (summed over attempts), steps, images seen, model FLOPs of training.
 
-    `attempt` is the name of the attempt that ended it, "" outside of a sweep.
+    `attempt` is the name of the attempt that ended it, "" outside of a sweep. Of a run that was one of several `lanes` of a
+    program, seconds are its share of theirs.
     """
 
     train_seconds: float = 0.0
@@ -51,10 +52,11 @@ class Cost:
     train_flops: float = 0.0
     eval_images_per_second: float = 0.0
     attempt: str = ""
+    lanes: int = 1
 
     def __post_init__(self) -> None:
         type_fields(self, {"attempt": str})
-        type_fields(self, dict.fromkeys(("attempts", "steps", "images"), int))
+        type_fields(self, dict.fromkeys(("attempts", "steps", "images", "lanes"), int))
         type_fields(self, dict.fromkeys(("train_seconds", "eval_seconds", "compile_seconds"), float))
         type_fields(self, dict.fromkeys(("train_flops", "eval_images_per_second"), float))
 

@@ -45,7 +45,7 @@ def _gather(sharding: Sharding) -> Callable[..., tuple[jax.Array, jax.Array]]:
     return jax.jit(lambda held, examples: jax.tree.map(lambda x: x[examples], held), out_shardings=sharding)
 
 
-class _Resident:
+class Resident:
     """Images and labels that lie on the devices and are gathered there."""
 
     def __init__(self, split: InMemory, programs: Programs) -> None:
@@ -54,12 +54,51 @@ class _Resident:
         self._take = _gather(place.batch(1))
 
     def __call__(self, examples: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Returns images and labels of `examples`, integers of any shape."""
         return self._take(self._held, examples)
 
 
 def _ids(examples: NDArray[np.int64]) -> NDArray[np.int32]:
     # Devices count in 32 bits; folded, an index beyond them still gives its example a key of its own, but for coincidences.
     return ((examples ^ (examples >> 31)) & 0x7FFFFFFF).astype(np.int32)
+
+
+def held(programs: Programs, split: Split) -> Resident | None:
+    """Copies a split to the devices, where it fits."""
+    return Resident(split, programs) if isinstance(split, InMemory) and split.images.nbytes <= RESIDENT else None
+
+
+def examples(
+    programs: Programs, split: Split, order: Order, due: Sequence[Span], resident: Resident | None
+) -> Iterator[tuple[jax.Array, jax.Array, jax.Array, jax.Array]]:
+    """Yields images, labels, examples and passes of every dispatch as `Batches` has them; `feed` says of what."""
+    place, size = programs.placement, programs.static.chunk
+
+    def chunks() -> Iterator[Chunk]:
+        host, hosts = jax.process_index(), jax.process_count()
+        return (order.chunk(first, end - first, host, hosts) for first, end in due)
+
+    def laid(array: NDArray[Any]) -> jax.Array:
+        padded = np.pad(array, ((0, size - len(array)), *((0, 0),) * (array.ndim - 1)))
+        placed: jax.Array = jax.make_array_from_process_local_data(place.batch(1), padded)
+        return placed
+
+    reading = split.batches(chunks(), order.seed)
+    for chunk in chunks():
+        ids = laid(_ids(chunk.examples))
+        if resident:
+            images, labels = resident(ids)
+        else:
+            seen = next(reading)
+            images, labels = laid(seen.images), laid(seen.labels)
+        yield images, labels, ids, laid(chunk.passes)
+
+
+def mixed(programs: Programs, order: Order, mixup: float, cutmix: float, first: int) -> mixing.Mixing:
+    """Returns what the steps from `first` on mix; drawn also for those that a short dispatch lacks, which nobody looks at."""
+    static = programs.static
+    steps = range(first, first + static.chunk)
+    return mixing.draw(order.seed, steps, mixup, cutmix, static.resolution, static.draws)
 
 
 def feed(
@@ -82,31 +121,11 @@ def feed(
       due: the dispatches, see `spans`.
       waiting: called now and then while images are waited for; may raise to leave.
     """
-    place, size = programs.placement, programs.static.chunk
-    fits = isinstance(split, InMemory) and split.images.nbytes <= RESIDENT
-    resident = _Resident(split, programs) if isinstance(split, InMemory) and fits else None
-
-    def chunks() -> Iterator[Chunk]:
-        host, hosts = jax.process_index(), jax.process_count()
-        return (order.chunk(first, end - first, host, hosts) for first, end in due)
-
-    def laid(array: NDArray[Any]) -> jax.Array:
-        padded = np.pad(array, ((0, size - len(array)), *((0, 0),) * (array.ndim - 1)))
-        placed: jax.Array = jax.make_array_from_process_local_data(place.batch(1), padded)
-        return placed
+    place = programs.placement
 
     def made() -> Iterator[Batches]:
-        reading = split.batches(chunks(), order.seed)
-        for (first, _), chunk in zip(due, chunks(), strict=True):
-            examples = laid(_ids(chunk.examples))
-            if resident:
-                images, labels = resident(examples)
-            else:
-                seen = next(reading)
-                images, labels = laid(seen.images), laid(seen.labels)
-            # Drawn for the steps that a short dispatch lacks, too: they are never looked at.
-            steps, static = range(first, first + size), programs.static
-            mixed = mixing.draw(order.seed, steps, mixup, cutmix, static.resolution, static.draws)
-            yield Batches(images, labels, examples, laid(chunk.passes), place.copied(mixed))
+        seen = examples(programs, split, order, due, held(programs, split))
+        for (first, _), batch in zip(due, seen, strict=True):
+            yield Batches(*batch, place.copied(mixed(programs, order, mixup, cutmix, first)))
 
     return ahead(made(), DEPTH, waiting)

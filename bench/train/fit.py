@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import jax
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.data.order import Order
 from bench.data.split import Dataset
@@ -18,10 +18,10 @@ from bench.records.record import Cost, Measurement
 from bench.train.checkpoints import Checkpoints
 from bench.train.evaluate import correct
 from bench.train.hyper import Hyper
-from bench.train.legs import Leg, dispatches
+from bench.train.legs import Dispatch, Leg, dispatches
 from bench.train.metrics import Metrics
 from bench.train.pace import Pace
-from bench.train.program import Batches, Programs, State
+from bench.train.program import Programs, State
 from bench.train.together import Moment, alone, finite, told
 
 
@@ -90,6 +90,18 @@ class Fitted:
             "skipped": self.skipped,
         }
 
+    @classmethod
+    def noted(cls, state: State, notes: Mapping[str, Any], skipped: Sequence[str]) -> Fitted:
+        """Returns what a checkpoint was made of, at its next attempt, which passed over `skipped` for it."""
+        return cls(
+            state,
+            [Measurement(**m) for m in notes["measurements"]],
+            dict(notes["seconds"]),
+            notes["attempts"] + 1,
+            notes["images_evaluated"],
+            [*notes["skipped"], *skipped],
+        )
+
     def cost(self, batch_size: int, flops_per_image: float) -> Cost:
         """Returns the record's cost; training counts three forward passes an image (forward, and backward as two)."""
         images = int(self.state.step) * batch_size
@@ -103,6 +115,190 @@ class Fitted:
             train_flops=3.0 * flops_per_image * images,
             eval_images_per_second=round(self.images_evaluated / max(self.seconds["eval"], 1e-9), 1),
         )
+
+
+class Learner(Protocol):
+    """What the loop trains: a run, or the lanes of several."""
+
+    @property
+    def state(self) -> State:
+        """Returns the state; its step says how far it is."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Returns whether nothing is left to train: all of it diverged, or was ended."""
+        ...
+
+    def begin(self) -> None:
+        """Begins, or goes on with, the metrics of the attempt."""
+        ...
+
+    def notes(self) -> dict[str, Any]:
+        """Returns what a checkpoint keeps beside the state."""
+        ...
+
+    def advance(self, dispatch: Dispatch, first: int, steps: int) -> None:
+        """Takes so many steps of a dispatch, from its `first` on."""
+        ...
+
+    def measure(self, split: str, between: Callable[[], None]) -> None:
+        """Measures a split, unless that is done; calls `between` before every batch."""
+        ...
+
+    def prune(self, why: str) -> None:
+        """Ends before its time."""
+        ...
+
+    def check(self) -> None:
+        """Ends what has weights that are not finite: the last step's loss says nothing of its own update."""
+        ...
+
+    def close(self) -> None:
+        """Ends the metrics of the attempt."""
+        ...
+
+
+Ways = Callable[[int, Sequence[int], Callable[[], None] | None], Generator[Dispatch]]
+
+
+def go(learner: Learner, total: int, ways: Ways, evaluations: int, checkpoints: Checkpoints | None, watch: Watch) -> None:
+    """Trains until `total` steps are done, evaluates, checkpoints and watches; see `fit`.
+
+    Args:
+      learner: what is trained, as it was restored.
+      total: steps in all.
+      ways: returns the dispatches after a step, none of them beyond a stop; calls what it is given while it waits for images.
+      evaluations: how often the validation split is measured.
+      checkpoints: as of `fit`.
+      watch: as of `fit`.
+    """
+    due = sorted({round(total * (i + 1) / evaluations) for i in range(evaluations)})
+    watch.progress(int(learner.state.step), total)
+
+    def pause(pace: Pace | None = None) -> None:
+        """Leaves, with a checkpoint, where that is asked for; after a dispatch, whose `pace` it is, saves what is due, too."""
+        moment = Moment(watch.stop(), bool(checkpoints and checkpoints.due), pace.seconds if pace else 0.0).agreed()
+        if pace:
+            pace.seconds = moment.seconds
+        if checkpoints and (moment.stop or (pace and moment.due)):
+            checkpoints.save(learner.state, learner.notes())
+        if moment.stop:
+            if checkpoints:
+                checkpoints.wait()
+            raise Preempted
+
+    with contextlib.ExitStack() as stack:
+        left = ways(int(learner.state.step), due, pause if alone() else None)
+        stack.enter_context(contextlib.closing(left))
+        if checkpoints:
+            stack.callback(checkpoints.close)
+        learner.begin()
+        stack.callback(learner.close)
+        # It may have been stopped before a measurement was through.
+        if int(learner.state.step) in due:
+            learner.measure("val", pause)
+        for dispatch in left:
+            pace, end = dispatch.leg.programs.pace, dispatch.end
+            while (step := int(learner.state.step)) < end:
+                learner.advance(dispatch, step - dispatch.first, pace.steps(end - step))
+                if learner.over:
+                    return
+                watch.progress(int(learner.state.step), total)
+                pause(pace)
+            if end in due:
+                learner.measure("val", pause)
+            if end < total and told(watch.prune()):
+                learner.prune(f"ended after step {end} of {total}: others were better by then")
+                return
+        learner.check()
+        if not learner.over:
+            learner.measure("test", pause)
+
+
+def restored(start: State, checkpoints: Checkpoints | None) -> tuple[State, dict[str, Any] | None, list[str]]:
+    """Returns the state to go on with, the notes beside it (None at the very beginning), and what was passed over."""
+    found = checkpoints.restore(start) if checkpoints else None
+    skipped = [f"{path}: {why}" for path, why in checkpoints.skipped] if checkpoints else []
+    return (start, None, skipped) if found is None else (*found, skipped)
+
+
+@dataclass
+class _Run:
+    """A run by itself, for the loop."""
+
+    found: Fitted
+    programs: Programs
+    data: Dataset
+    classes: int
+    watch: Watch
+    metrics: Metrics | None
+    restored_from: Path | None
+
+    @property
+    def state(self) -> State:
+        return self.found.state
+
+    @property
+    def over(self) -> bool:
+        return bool(self.found.why)
+
+    def begin(self) -> None:
+        for earlier in self.found.measurements:
+            self.watch.measured(earlier.step, earlier.value)
+        if self.metrics:
+            self.metrics.begin(int(self.state.step), self.restored_from, self.found.attempts - 1)
+
+    def notes(self) -> dict[str, Any]:
+        return self.found.notes()
+
+    def advance(self, dispatch: Dispatch, first: int, steps: int) -> None:
+        found, leg = self.found, dispatch.leg
+        step = int(found.state.step)
+        compiling = time.perf_counter()
+        train = leg.programs.train
+        started = time.perf_counter()
+        found.seconds["compile"] += started - compiling
+        bounds = np.int32(first), np.int32(first + steps)
+        found.state, losses = train(found.state, dispatch.batches, *bounds, np.int32(self.classes), leg.hyper)
+        losses = np.asarray(jax.block_until_ready(losses))[first : first + steps]
+        seconds = time.perf_counter() - started
+        found.seconds["train"] += seconds
+        leg.programs.pace.took(seconds / steps)
+        if self.metrics:
+            self.metrics.dispatched(leg, step, losses, leg.programs.pace.seconds, found.clock)
+        if not np.isfinite(losses).all():
+            wrong = int(np.argmin(np.isfinite(losses)))
+            found.why = f"the loss was {losses[wrong]} at step {step + wrong}"
+
+    def measure(self, split: str, between: Callable[[], None]) -> None:
+        found, step = self.found, int(self.state.step)
+        if any((m.split, m.step) == (split, step) for m in found.measurements):
+            return
+        compiling = time.perf_counter()
+        _ = self.programs.evaluate
+        started = time.perf_counter()
+        found.seconds["compile"] += started - compiling
+        examples = getattr(self.data, split)
+        right = correct(self.programs, found.state.weights, examples, self.classes, between)
+        found.seconds["eval"] += time.perf_counter() - started
+        found.images_evaluated += len(examples)
+        found.measurements.append(Measurement(split, "accuracy", len(right), float(right.mean()), step))
+        if split == "val":
+            self.watch.measured(step, found.measurements[-1].value)
+        if self.metrics:
+            self.metrics.measured(found.measurements[-1], found.clock)
+
+    def prune(self, why: str) -> None:
+        self.found.pruned, self.found.why = True, why
+
+    def check(self) -> None:
+        if not finite(self.found.state.weights):
+            self.found.why = f"a weight was not finite after step {int(self.found.state.step) - 1}"
+
+    def close(self) -> None:
+        if self.metrics:
+            self.metrics.close(self.found.phase)
 
 
 def fit(
@@ -144,114 +340,14 @@ def fit(
     Raises:
       Preempted: `watch.stop` said so.
     """
-    watch = watch or Watch()
-    total = int(hyper.steps)
-    due = sorted({round(total * (i + 1) / evaluations) for i in range(evaluations)})
-    found = _resumed(start, checkpoints)
-    watch.progress(int(found.state.step), total)
-    for earlier in found.measurements:
-        watch.measured(earlier.step, earlier.value)
+    watch, total = watch or Watch(), int(hyper.steps)
+    state, notes, skipped = restored(start, checkpoints)
+    found = Fitted(state, skipped=skipped) if notes is None else Fitted.noted(state, notes, skipped)
     legs = legs or (Leg(programs, lambda: data.train, hyper, mixup, cutmix, total),)
+    run = _Run(found, programs, data, classes, watch, metrics, checkpoints.restored_from if checkpoints else None)
 
-    def pause(pace: Pace | None = None) -> None:
-        """Leaves, with a checkpoint, where that is asked for; after a dispatch, whose `pace` it is, saves what is due, too."""
-        moment = Moment(watch.stop(), bool(checkpoints and checkpoints.due), pace.seconds if pace else 0.0).agreed()
-        if pace:
-            pace.seconds = moment.seconds
-        if checkpoints and (moment.stop or (pace and moment.due)):
-            checkpoints.save(found.state, found.notes())
-        if moment.stop:
-            if checkpoints:
-                checkpoints.wait()
-            raise Preempted
+    def ways(step: int, stops: Sequence[int], waiting: Callable[[], None] | None) -> Generator[Dispatch]:
+        return dispatches(legs, step, order, stops, waiting)
 
-    def measure(split: str) -> None:
-        step = int(found.state.step)
-        if not any((m.split, m.step) == (split, step) for m in found.measurements):
-            _measure(programs, found, data, split, classes, pause)
-            if split == "val":
-                watch.measured(step, found.measurements[-1].value)
-            if metrics:
-                metrics.measured(found.measurements[-1], found.clock)
-
-    with contextlib.ExitStack() as stack:
-        waiting = pause if alone() else None
-        ways = stack.enter_context(contextlib.closing(dispatches(legs, int(found.state.step), order, due, waiting)))
-        if checkpoints:
-            stack.callback(checkpoints.close)
-        if metrics:
-            metrics.begin(int(found.state.step), checkpoints.restored_from if checkpoints else None, found.attempts - 1)
-            stack.callback(lambda: metrics.close(found.phase))
-        # A run may have been stopped before a measurement was through.
-        if int(found.state.step) in due:
-            measure("val")
-        for leg, first, end, seen in ways:
-            pace = leg.programs.pace
-            while (step := int(found.state.step)) < end:
-                losses = _advance(leg.programs, found, seen, step - first, pace.steps(end - step), classes, leg.hyper)
-                if metrics:
-                    metrics.dispatched(leg, step, losses, pace.seconds, found.clock)
-                if found.why:
-                    return found
-                watch.progress(int(found.state.step), total)
-                pause(pace)
-            if end in due:
-                measure("val")
-            if end < total and told(watch.prune()):
-                found.pruned, found.why = True, f"ended after step {end} of {total}: others were better by then"
-                return found
-        # The last step's loss says nothing of its own update.
-        if not finite(found.state.weights):
-            found.why = f"a weight was not finite after step {total - 1}"
-            return found
-        measure("test")
+    go(run, total, ways, evaluations, checkpoints, watch)
     return found
-
-
-def _resumed(start: State, checkpoints: Checkpoints | None) -> Fitted:
-    restored = checkpoints.restore(start) if checkpoints else None
-    skipped = [f"{path}: {why}" for path, why in checkpoints.skipped] if checkpoints else []
-    if restored is None:
-        return Fitted(start, skipped=skipped)
-    state, notes = restored
-    measurements = [Measurement(**m) for m in notes["measurements"]]
-    return Fitted(
-        state,
-        measurements,
-        dict(notes["seconds"]),
-        notes["attempts"] + 1,
-        notes["images_evaluated"],
-        notes["skipped"] + skipped,
-    )
-
-
-def _advance(
-    programs: Programs, found: Fitted, batches: Batches, first: int, steps: int, classes: int, hyper: Hyper
-) -> NDArray[np.float32]:
-    step = int(found.state.step)
-    compiling = time.perf_counter()
-    train = programs.train
-    started = time.perf_counter()
-    found.seconds["compile"] += started - compiling
-    bounds = np.int32(first), np.int32(first + steps)
-    found.state, losses = train(found.state, batches, *bounds, np.int32(classes), hyper)
-    losses = np.asarray(jax.block_until_ready(losses))[first : first + steps]
-    seconds = time.perf_counter() - started
-    found.seconds["train"] += seconds
-    programs.pace.took(seconds / steps)
-    if not np.isfinite(losses).all():
-        found.why = f"the loss was {losses[~np.isfinite(losses)][0]} at step {step + int(np.argmin(np.isfinite(losses)))}"
-    return losses
-
-
-def _measure(programs: Programs, found: Fitted, data: Dataset, split: str, classes: int, between: Callable[[], None]) -> None:
-    compiling = time.perf_counter()
-    _ = programs.evaluate
-    started = time.perf_counter()
-    found.seconds["compile"] += started - compiling
-    examples = getattr(data, split)
-    right = correct(programs, found.state.weights, examples, classes, between)
-    found.seconds["eval"] += time.perf_counter() - started
-    found.images_evaluated += len(examples)
-    found.measurements.append(Measurement(split, "accuracy", len(right), float(right.mean()), int(found.state.step)))
-    return found.measurements[-1].value

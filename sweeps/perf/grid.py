@@ -1,0 +1,169 @@
+"""A grid of 56 points as people run one today, Optuna with a fresh process and a compilation a trial, against `augreg run`.
+
+    python -m sweeps.perf.grid [--quick]
+
+Both train the same configs by the same code. Ours is measured whole. Of the other some trials are measured, as many of each
+model, half before and half after, and taken for all. Lengths of training are brought to nominal seconds by what was measured of
+either: all but training takes as long whatever the number of steps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+import click
+
+from bench.perf.figure import Figure, once
+from bench.points import Upstream
+from bench.records.record import Record, read_record
+from sweeps.space import By, Grid, Sweep
+
+# Nominal seconds of a training.
+LENGTHS = (5, 30, 120)
+# Trainings of about five seconds on one core here.
+EPOCHS = {"ViT-mu": 8.0, "NFNet-mu": 7.0}
+LEVELS = ("none", "light0", "light1", "medium1", "medium2", "strong1", "strong2")
+TARGET = "5 or more at 5 s"
+
+
+def sweep(quick: bool) -> Sweep:
+    """Returns the grid: 7 levels x 2 regularisations x 2 weight decays x 2 models; 4 points of shorter runs when `quick`."""
+    axes = {
+        "model": list(EPOCHS),
+        "aug": LEVELS[:1] if quick else LEVELS,
+        "do=sd": [0.0, 0.1],
+        "wd": [0.03] if quick else [0.03, 0.1],
+    }
+    epochs = By("model", {model: 1.0 if quick else value for model, value in EPOCHS.items()})
+    lr = By("model", {"ViT-mu": 0.003, "NFNet-mu": 0.3})
+    return Sweep("grid", __doc__, Grid(axes, {"dataset": "mnist5k", "epochs": epochs, "lr": lr}))
+
+
+class Spent(NamedTuple):
+    """What something took: seconds of wall clock and of all its processes' cores, and its records."""
+
+    wall: float
+    cores: float
+    records: list[Record]
+
+
+def _spend(arguments: list[str]) -> tuple[float, float]:
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run([sys.executable, "-P", "-m", __name__, *arguments], capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return time.perf_counter() - started, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def ours(folder: Path, quick: bool) -> Spent:
+    """Measures `augreg run` of the whole grid."""
+    # Its workers outlive it by design, so their time is not in what its process's children took: their reports have it.
+    wall, cores = _spend(["whole", str(folder), json.dumps(quick)])
+    return Spent(wall, cores, [read_record(p) for p in sorted(folder.glob("runs/*/record.json"))])
+
+
+def theirs(folder: Path, points: list[Upstream]) -> Spent:
+    """Measures trials of an Optuna study, each of which trains one point in a process of its own."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {p.name: p for p in points}
+    found, cores = [], 0.0
+
+    def objective(trial: optuna.Trial) -> float:
+        nonlocal cores
+        point = known[trial.suggest_categorical("point", list(known))]
+        out = folder / f"{trial.number}"
+        out.mkdir()
+        cores += _spend(["trial", json.dumps(point.to_dict()), str(out)])[1]
+        found.append(read_record(out / "record.json"))
+        last = found[-1].last("val")
+        return last.value if last else float("nan")
+
+    started = time.perf_counter()
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder}/study.db", sampler=optuna.samplers.GridSampler({"point": list(known)})
+    )
+    study.optimize(objective, n_trials=len(points))
+    return Spent(time.perf_counter() - started, cores, found)
+
+
+def differences(ours: list[Record], theirs: list[Record]) -> list[float]:
+    """Returns how far apart the last validation accuracies of each trial and of our run of the same point are."""
+    known = {r.config.name: r for r in ours}
+    pairs = [(known[r.config.name].last("val"), r.last("val")) for r in theirs]
+    return [abs(a.value - b.value) for a, b in pairs if a and b]
+
+
+def run(quick: bool) -> list[Figure]:
+    """Measures both ways; see the module. About eight minutes on two cores, one when `quick`."""
+    grid = sweep(quick)
+    points = grid.upstream_points
+    chosen = [[p for p in points if p.model == model][i] for i in (1, -1) for model in EPOCHS]
+    with tempfile.TemporaryDirectory() as folder:
+        halves = [theirs(Path(folder) / "before", chosen[:2])]
+        whole = ours(Path(folder) / "ours", quick)
+        halves.append(theirs(Path(folder) / "after", chosen[2:]))
+    trials = [r for half in halves for r in half.records]
+    trial = sum(h.wall for h in halves) / len(trials)
+    training = mean(r.cost.train_seconds for r in trials)
+    own = mean(r.cost.train_seconds for r in whole.records)
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = len(points)
+    figures = [
+        Figure("grid", f"a trial of {training:.1f} s of training", "s", once(trial)),
+        Figure("grid", f"all {count} points, trainings of {own:.1f} s, {workers} workers", "s", once(whole.wall)),
+        Figure("grid", "largest difference of accuracy", "", once(max(differences(whole.records, trials)))),
+    ]
+    for length in LENGTHS:
+        usual = count * (trial + length - training)
+        packed = whole.wall + count / workers * (length - own)
+        what = f"{count} points of {length} s"
+        figures.append(
+            Figure("grid", what, "x", once(usual / packed), "Optuna, a process a trial", TARGET if length == 5 else "")
+        )
+    return figures
+
+
+@click.group()
+def _steps() -> None:
+    """What the processes measured here do."""
+
+
+@_steps.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("quick")
+def whole(folder: Path, quick: str) -> None:
+    """Do what `augreg run` does for a named sweep."""
+    from sweeps import session
+    from sweeps.executors.local import Local
+
+    vars(session)["find"] = lambda _name: sweep(json.loads(quick))
+    session.run_sweep("grid", folder, Local(0))
+
+
+@_steps.command()
+@click.argument("config")
+@click.argument("folder", type=click.Path(path_type=Path))
+def trial(config: str, folder: Path) -> None:
+    """Train one point, as a script of its own would: nothing is kept from one trial to the next."""
+    from bench.train import upstream
+    from bench.train.fit import Watch
+
+    point = Upstream.from_dict(json.loads(config))
+    upstream.run(point, folder, folder, 1e9, Watch()).commit(folder)
+
+
+if __name__ == "__main__":
+    _steps()
