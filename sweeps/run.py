@@ -194,9 +194,10 @@ class Coordinator:
 
     def _accept(self, launch: Launch) -> None:
         """Publishes what a launch has committed, and counts what failed."""
+        group = self._group(launch)
         if launch.fenced:
             return
-        for config in list(self._group(launch).pending.values()):
+        for config in list(group.pending.values()):
             run = self._workdir.run(config)
             record = run.accept(launch.attempt)
             if record is not None:
