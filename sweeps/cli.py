@@ -242,6 +242,7 @@ def utilisation(
 @click.option("--scan", is_flag=True, help="Compile equal blocks once: deep models compile faster.")
 @click.option("--fsdp", is_flag=True, help="Split weights and optimiser state over the devices instead of copying them.")
 @click.option("--lanes", metavar="auto|K", default="auto", show_default=True, help="How many runs train as one program.")
+@click.option("--track", multiple=True, metavar="TRACKER", help="Where metrics go too: tensorboard, wandb, mlflow; repeatable.")
 def run(
     name: str,
     upstream: str | None,
@@ -263,6 +264,7 @@ def run(
     scan: bool,
     fsdp: bool,
     lanes: str,
+    track: tuple[str, ...],
 ) -> None:
     """Run a sweep, or go on with it, and write its table, figures, recommendation and page.
 
@@ -270,6 +272,7 @@ def run(
     """
     from bench.cost.devices import find as find_device
     from bench.points import Execution
+    from bench.train import trackers
     from sweeps.budget import Budget, Spending
     from sweeps.executors import build, read_options
     from sweeps.job import Settings
@@ -284,7 +287,8 @@ def run(
     if workers < 0:
         raise UserError(f"--workers is {workers}, but must be at least 1 (or 0 for as many as there is room for)")
     places = build(executor, read_options(options) | ({"workers": str(workers)} if workers else {}))
-    settings = Settings(checkpoint_seconds, Execution(remat, scan, fsdp), check(lanes), places.describe().hosts)
+    settings = Settings(checkpoint_seconds, Execution(remat, scan, fsdp), check(lanes), places.describe().hosts, track)
+    trackers.check(track)
     limits = Limits(max_failures, max_losses, silence)
     predictor = Predictor(find_device(device), examples or 0)
     budget = Budget.of(predictor.device.price if price is None else price, max_cost, max_hours)
