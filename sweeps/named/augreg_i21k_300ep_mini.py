@@ -3,7 +3,8 @@
     augreg run augreg-i21k-300ep-mini
 
 16 upstream points (2 models x 2 levels x 2 regularisations x 2 weight decays) and 10 transfers of each (2 tasks; learning
-rates and steps by task; 1 or 2 resolutions), 160 more. A few minutes on two cores. Expect above 90% validation accuracy.
+rates and steps by task; 1 or 2 resolutions), 160 more. A few minutes on two cores. Expect above 90% validation accuracy from
+the best.
 """
 
 from sweeps.recipes import MINI_AXES, MINI_TRANSFERS

@@ -2,8 +2,8 @@
 
     augreg run augreg-nfnet-mini
 
-24 upstream points (3 fractions x 4 levels x 2 regularisations), no transfers. A few minutes on two cores. Expect more data to
-matter far more than anything else.
+24 upstream points (3 fractions x 4 levels x 2 regularisations), no transfers. A few minutes on two cores. Expect 95% from all
+digits without augmentation, below 30% from a tenth of them.
 """
 
 from sweeps.space import By, Grid, Sweep

@@ -3,7 +3,8 @@
     augreg run augreg-size-mini
 
 48 upstream points (2 models x 3 fractions x 4 levels x 2 regularisations), no transfers. A few minutes on two cores. Expect
-more data to matter far more than anything else, and strong augmentation to cost accuracy at this short budget.
+90% (R-mu) and 80% (ViT-mu) from all digits without augmentation, a third from a tenth of them, and augmentation to cost
+accuracy at this short budget.
 """
 
 from sweeps.space import By, Grid, Sweep
