@@ -1,6 +1,6 @@
 """A grid of 56 points as people run one today, Optuna with a fresh process and a compilation a trial, against `augreg run`.
 
-    python -m sweeps.perf.grid [--quick]
+    python -m sweeps.perf --only grid [--quick]
 
 Both train the same configs by the same code. Ours is measured whole. Of the other some trials are measured, as many of each
 model, half before and half after, and taken for all. Lengths of training are brought to nominal seconds by what was measured of
