@@ -111,7 +111,7 @@ def work(launch: Launch, echo: Callable[[], None] = lambda: None) -> str:
 
     orders, reporter = Orders(launch), Reporter(launch, COMPILED, silent=not together.first())
     reporter.value["seconds"]["import"] = time.perf_counter() - _STARTED
-    watch = Watch(reporter.step, orders.stop, orders.prune, reporter.measured)
+    watch = Watch(reporter.step, orders.stop, orders.prune, reporter.measured, launch.job.settings.track)
 
     def wanted(configs: Iterable[Config]) -> list[Config]:
         runs = [launch.job.workdir.run(config) for config in configs]
