@@ -19,6 +19,7 @@ import disk
 import jax
 import numpy as np
 import pytest
+import saving as saving_script
 import tiny
 
 from bench.train import checkpoints as saving
@@ -125,7 +126,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_an_older_one_and_that_is_said(m
     done = []
     checkpoints = Checkpoints(run, run / "attempts" / "2", 1e9)
     resumed = train(made, checkpoints=checkpoints, watch=Watch(progress=lambda step, _: done.append(step)))
-    assert done[0] == 12  # from step 8, neither 12 nor 0
+    assert done[0] == 8  # neither 12 nor 0
     assert checkpoints.restored_from == run / "attempts" / "1" / "checkpoints" / "8"
     [skipped] = checkpoints.skipped
     assert skipped.path == newest(run)
@@ -345,24 +346,62 @@ def launched(run, attempt, die):
     ]
 
 
+@pytest.mark.faults
 def test_killed_and_with_its_newest_checkpoint_damaged_a_run_of_two_processes_goes_on_bit_for_bit(tmp_path):
     first, second = launched(tmp_path, "first", 16)
-    assert second.wait(240) == -signal.SIGKILL
+    said = second.communicate(timeout=300)[1]
     first.kill()
-    first.communicate()
-    second.communicate()
+    said += first.communicate()[1]
+    assert second.returncode == -signal.SIGKILL, said
     folder = tmp_path / "attempts" / "first" / "checkpoints"
     committed = steps(folder.parent)
     assert len(committed) == 2
     assert committed[1] < 16
     flip(largest(folder / str(committed[-1])))
-    outputs = [(process.communicate(timeout=240), process.returncode) for process in launched(tmp_path, "second", 0)]
+    outputs = [(process.communicate(timeout=300), process.returncode) for process in launched(tmp_path, "second", 0)]
     assert [code for _, code in outputs] == [0, 0], outputs
     for (out, err), _ in outputs:
         found = json.loads(out.splitlines()[-1])
-        assert found["began"] == committed[0] + 1  # and not at the one that is damaged, nor at 0
+        assert found["began"] == committed[0]  # not at the one that is damaged, nor at 0
         assert len(found["skipped"]) == 1
         assert "is passed over for an older one" in err
         assert found["found"] == found["whole"]
         assert found["found"][1] > 10  # arrays that are split
         assert len(found["measurements"]) == 3
+
+
+# Killed
+
+
+def test_killed_in_the_middle_of_writing_a_run_has_a_whole_checkpoint_and_goes_on_bit_for_bit(made, tmp_path):
+    folder = tmp_path / "attempts" / "first" / "checkpoints"
+    process = subprocess.Popen([sys.executable, Path(__file__).with_name("saving.py"), tmp_path])
+    try:
+        deadline = time.monotonic() + 300
+        # Two are there, and the next one is half there.
+        half = []
+        while not (len(half) == 1 and len(steps(folder.parent)) == 2):
+            half = [p for p in folder.glob("*") if not manifest.committed(p)]
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.001)
+    finally:
+        process.kill()
+        process.wait()
+    committed = steps(folder.parent)
+    assert len(committed) >= 2
+    assert all(manifest.wrong(folder / str(step)) == "" for step in committed)
+    checkpoints = Checkpoints(tmp_path, tmp_path / "attempts" / "second", 0)
+    state, _ = checkpoints.restore(made.start(made.init(np.uint32(0))))
+    assert int(state.step) == committed[-1]
+    assert [s.path for s in checkpoints.skipped] == [p for p in half if not manifest.committed(p)]
+    # What an undisturbed run has at that step.
+    done, goal = [], committed[-1]
+    watch = Watch(progress=lambda step, _: done.append(step), stop=lambda: bool(done) and done[-1] >= goal)
+    other = tmp_path / "other"
+    with pytest.raises(Preempted):
+        saving_script.train(made, other, "only", watch=watch)
+    found = Checkpoints(other, other / "attempts" / "2", 0)
+    expected, _ = found.restore(made.start(made.init(np.uint32(0))))
+    assert int(expected.step) == goal
+    same_bits(state, expected)

@@ -81,9 +81,7 @@ def check(names: Iterable[str]) -> None:
         kind = TRACKERS[name]
         if importlib.util.find_spec(kind.package) is None:
             hint = f"augreg-bench[{kind.extra}]" if kind.extra else kind.package
-            raise UserError(
-                f"tracker {name!r} needs the package {kind.package!r}, which is not installed: pip install '{hint}'"
-            )
+            raise UserError(f"tracker {name!r} needs {kind.package!r}, which is not installed: pip install '{hint}'")
 
 
 class Guarded:
