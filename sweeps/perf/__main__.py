@@ -1,12 +1,12 @@
-"""`python -m sweeps.perf`: measures the coordinator and a whole grid, and prints."""
+"""`python -m sweeps.perf`: all of `bench.perf`, and the coordinator, a whole grid and a simulated fleet as well."""
 
 from __future__ import annotations
 
+from bench.perf import runner
 from bench.perf.command import command
-from bench.perf.runner import Benchmarks
 from sweeps.perf import grid, overhead, simulate
 
-BENCHMARKS: Benchmarks = {"overhead": overhead.run, "grid": grid.run, "simulate": simulate.run}
+BENCHMARKS: runner.Benchmarks = {**runner.BENCHMARKS, "overhead": overhead.run, "grid": grid.run, "simulate": simulate.run}
 
 if __name__ == "__main__":
     command(BENCHMARKS)()
