@@ -88,7 +88,7 @@ def _run(group: Group, launch: Launch, watch: Any) -> None:
     if not together.first():
         return
     for record, attempt in zip(records, attempts, strict=True):
-        replace(record, cost=replace(record.cost, attempt=launch.attempt, lanes=len(group))).commit(attempt)
+        replace(record, cost=replace(record.cost, attempt=launch.attempt, lanes=len(group))).commit(attempt, patient=True)
 
 
 def _fail(error: Exception, group: Group, launch: Launch) -> None:

@@ -17,6 +17,7 @@ from bench.points.progressive import PROGRESSIVE
 from bench.points.tasks import EXTRAS
 from bench.points.variants import FAMILIES
 from bench.records.schema import COLUMNS
+from bench.train.trackers import TRACKERS
 from sweeps import named
 from sweeps.cli import cli
 from sweeps.executors import EXECUTORS, facts
@@ -305,6 +306,11 @@ def test_the_layout_names_every_file_that_a_sweep_leaves(tmp_path):
     assert made <= said
     top = re.findall(r"^  (\w+\.\w+) ", text, re.MULTILINE)
     assert set(top) == {*FILES, TRIALS, "sweep.json", "coordinator.lock", "study.db"}
+
+
+def test_the_trackers_are_these():
+    rows = {row["tracker"]: row["needs"] for row in table(section("Metrics", "###"))}
+    assert rows == {name: f"the extra {kind.extra}" if kind.extra else "-" for name, kind in TRACKERS.items()}
 
 
 # All pages

@@ -118,6 +118,14 @@ def test_only_the_decoder_knows_tensorflow_and_only_sources_know_tfds():
     assert {name.rpartition(".")[0] for name in importers} == {"bench.data.sources"}
 
 
+@pytest.mark.parametrize(("package", "tracker"), [("tensorboardX", "tensorboard"), ("wandb", "wandb"), ("mlflow", "mlflow")])
+def test_only_its_tracker_knows_the_package_of_a_tracker(package, tracker):
+    importers = {offence.split(" -> ")[0] for offence in offences({"bench", "vtab", "sweeps"}, {package})}
+    assert importers == {f"bench.train.trackers.{tracker}"}
+    # It is imported by name, and only where it is asked for.
+    assert offences({"bench", "vtab", "sweeps"}, {f"bench.train.trackers.{tracker}"}) == []
+
+
 def loaded(code):
     """Returns the modules that a fresh interpreter has loaded after `code`."""
     done = subprocess.run(

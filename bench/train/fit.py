@@ -77,7 +77,7 @@ class Fitted:
 
     @property
     def phase(self) -> str:
-        """Returns `ok` or `diverged` where it is done, else `stopped`."""
+        """Returns its status where it is done, else `stopped`."""
         return self.status if self.why or any(m.split == "test" for m in self.measurements) else "stopped"
 
     def notes(self) -> dict[str, Any]:

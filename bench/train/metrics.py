@@ -97,7 +97,7 @@ class Metrics:
             tracker.log(rows)
 
     def close(self, status: str) -> None:
-        """Ends with the attempt: `ok`, `diverged`, or `stopped` where the run goes on later."""
+        """Ends with the attempt: a record's status, or `stopped` where the run goes on later."""
         if self._waiting:
             self._append("")
         for tracker in self._trackers:

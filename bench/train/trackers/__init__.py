@@ -45,7 +45,7 @@ class Tracker(Protocol):
         """Takes rows of one step."""
 
     def close(self, status: str) -> None:
-        """Ends with the attempt: `ok`, `diverged`, or `stopped` where the run goes on later."""
+        """Ends with the attempt: a record's status, or `stopped` where the run goes on later."""
 
 
 class Kind(NamedTuple):

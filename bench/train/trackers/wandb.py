@@ -30,4 +30,4 @@ class WandB:
 
     def close(self, status: str) -> None:
         """Ends the run there; one that is stopped goes on under the same id."""
-        self._run.finish(exit_code=0 if status == "ok" else 1)
+        self._run.finish(exit_code=0 if status in ("ok", "pruned") else 1)
