@@ -308,12 +308,20 @@ def executors(executor: str | None) -> None:
 
 @cli.command()
 @FOLDER
-def status(workdir: Path) -> None:
+@click.option("--follow", is_flag=True, help="Say it again every few seconds, until nobody is at work any more.")
+def status(workdir: Path, follow: bool) -> None:
     """Say how far the sweep in a folder is."""
-    from sweeps.story import status_lines
+    from sweeps.story import FOLLOW_SECONDS, busy, status_lines
 
-    for line in status_lines(workdir):
-        click.echo(line)
+    while True:
+        lines = status_lines(workdir)
+        if follow and sys.stdout.isatty():
+            click.clear()
+        for line in lines:
+            click.echo(line)
+        if not follow or not busy(workdir):
+            return
+        time.sleep(FOLLOW_SECONDS)
 
 
 @cli.command()

@@ -25,6 +25,8 @@ from sweeps.timing import timing
 
 # Names that are compared with a misspelt one: comparing takes a fraction of a millisecond each.
 SEARCHED = 5_000
+# How often `augreg status --follow` looks.
+FOLLOW_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,11 @@ class Story:
             done, of = last.report.get("done", 0), last.report.get("runs", "?")
             return f" for the runs before it in its job: {done} of {of} are done"
         return " to be launched again by `augreg run`"
+
+
+def busy(path: Path) -> bool:
+    """Returns whether a coordinator or a worker is at work in a folder."""
+    return any(Lock.held(lock) for lock in (path / "coordinator.lock", *Workdir(path).jobs.glob("*/*/lock*")))
 
 
 def status_lines(path: Path) -> list[str]:

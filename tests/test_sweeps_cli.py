@@ -16,6 +16,7 @@ from sweeps.executors import local
 from sweeps.executors.local import Local
 from sweeps.job import Settings
 from sweeps.layout import Workdir
+from sweeps.lock import Lock
 from sweeps.named import find, names
 from sweeps.run import Limits
 
@@ -318,6 +319,24 @@ def test_status_counts_what_is_done(augreg, workdir):
     assert lines[1] == f"  diverged: {bad().name}"
     assert [line.partition("--")[0] for line in lines[2:4]] == [lines[1]] * 2
     assert len(lines) == 4
+
+
+def test_status_follows_as_long_as_somebody_is_at_work(augreg, workdir, monkeypatch):
+    lock, waited = Lock.take(workdir / "coordinator.lock", "process 1 on here"), []
+
+    def wait(seconds):
+        waited.append(seconds)
+        if len(waited) == 2:
+            lock.release()
+
+    monkeypatch.setattr(cli.time, "sleep", wait)
+    code, out, err = augreg("status", workdir, "--follow")
+    assert (code, err, waited) == (0, "", [5.0, 5.0])
+    assert [line.rpartition(", ")[2] for line in out.splitlines() if line.startswith("smoke: ")] == [
+        "led by process 1 on here",
+        "led by process 1 on here",
+        "no coordinator",
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
