@@ -234,7 +234,10 @@ from types import SimpleNamespace as N
 FILE = os.environ["STAND_IN"]
 
 def calls():
-    return [json.loads(l) for l in open(FILE)] if os.path.exists(FILE) else []
+    if not os.path.exists(FILE):
+        return []
+    with open(FILE) as file:
+        return [json.loads(line) for line in file]
 
 def note(*call):
     with open(FILE, "a") as file:
