@@ -160,6 +160,7 @@ class Story:
             cost, last = record.cost, record.last("val")
             scored = f"validation accuracy {last.value:.4f}, " if last else ""
             spent = f"{cost.train_seconds:.0f} s of training" + (f" in {cost.attempts} attempts" if cost.attempts > 1 else "")
+            lines += [f"  passed over checkpoint {skipped}" for skipped in cost.skipped]
             lines.append(f"  accepted from attempt {cost.attempt}: {scored}{cost.steps} steps, {spent}")
         return lines
 

@@ -1,9 +1,12 @@
 """What a folder says of a sweep: the states of its runs, the story of one of them, and what may be tried again or cancelled."""
 
+from dataclasses import replace
+
 import pytest
-from made import accept, commit
+from made import accept, commit, record
 
 from bench.errors import UserError
+from bench.records.record import Cost
 from sweeps.job import Job
 from sweeps.launch import Launch
 from sweeps.layout import Workdir
@@ -62,7 +65,9 @@ def test_the_story_of_a_run_has_its_launches_its_errors_and_what_was_accepted(wo
     launched(workdir, FIRST, SECOND)
     workdir.run(FIRST).claim(third.attempt)
     workdir.run(FIRST).fail(third.attempt, "ValueError: no", "Traceback\n  line\n")
-    accept(workdir, FIRST, third.job.id + ".0004")
+    torn = Cost(train_seconds=2.0, steps=101, attempts=3, attempt=f"{third.job.id}.0004", skipped=("step 75: torn",))
+    replace(record(FIRST), cost=torn).commit(workdir.run(FIRST).claim(torn.attempt))
+    workdir.run(FIRST).accept(torn.attempt)
     lines = Story(workdir.path).why(FIRST.name)
     job = first.job.id
     at = f"of 101 of {FIRST.name}"
@@ -74,7 +79,9 @@ def test_the_story_of_a_run_has_its_launches_its_errors_and_what_was_accepted(wo
         f"  launch {job}.0004: lost: killed before it could say why",
     ]
     assert lines[5:8] == [f"  attempt {job}.0003 failed: ValueError: no", "    Traceback", "      line"]
-    assert lines[8].startswith(f"  accepted from attempt {job}.0004: validation accuracy 0.")
+    assert lines[8] == "  passed over checkpoint step 75: torn"
+    assert lines[9].startswith(f"  accepted from attempt {job}.0004: validation accuracy 0.")
+    assert lines[9].endswith(", 101 steps, 2 s of training in 3 attempts")
 
 
 def test_a_waiting_run_says_what_it_waits_for(workdir):

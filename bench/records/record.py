@@ -40,7 +40,7 @@ class Cost:
     """What a run cost: wall-clock seconds by phase (summed over attempts), steps, images seen, model FLOPs of training.
 
     `attempt` is the name of the attempt that ended it, "" outside of a sweep. Of a run that was one of several `lanes` of a
-    program, seconds are its share of theirs.
+    program, seconds are its share of theirs. `skipped` says of every checkpoint that was passed over what was wrong with it.
     """
 
     train_seconds: float = 0.0
@@ -53,8 +53,10 @@ class Cost:
     eval_images_per_second: float = 0.0
     attempt: str = ""
     lanes: int = 1
+    skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "skipped", tuple(typed("Cost", "skipped", each, str) for each in self.skipped))
         type_fields(self, {"attempt": str})
         type_fields(self, dict.fromkeys(("attempts", "steps", "images", "lanes"), int))
         type_fields(self, dict.fromkeys(("train_seconds", "eval_seconds", "compile_seconds"), float))

@@ -110,6 +110,7 @@ class Fitted:
             eval_seconds=round(self.seconds["eval"], 3),
             compile_seconds=round(self.seconds["compile"], 3),
             attempts=self.attempts,
+            skipped=tuple(self.skipped),
             steps=int(self.state.step),
             images=images,
             train_flops=3.0 * flops_per_image * images,
