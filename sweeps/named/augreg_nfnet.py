@@ -2,7 +2,7 @@
 
     augreg run augreg-nfnet
 
-336 upstream points (8 models x 3 fractions x 7 levels x 2 regularisations), no transfers. About 200,000 TPU-v4 core-hours.
+336 upstream points (8 models x 3 fractions x 7 levels x 2 regularisations), no transfers. About 320,000 TPU-v4 core-hours.
 Recipe, training resolutions and optimiser are NFNet's for ImageNet (paper, appendix A.1 and Table 1), except augmentation,
 dropout and stochastic depth, which are the axes. Expect, at the full set, what the paper's ablation finds: Mixup and
 RandAugment add 2 to 3 points, more to the larger models. Warm-up is 5 epochs.

@@ -2,7 +2,7 @@
 
     augreg run augreg-size
 
-378 upstream points (9 models x 3 fractions x 7 levels x 2 regularisations), no transfers. About 20,000 TPU-v4 core-hours.
+378 upstream points (9 models x 3 fractions x 7 levels x 2 regularisations), no transfers. About 58,000 TPU-v4 core-hours.
 Expect what "How to train your ViT?" finds for 300 epochs of ImageNet-1k (figure 4): augmentation helps every model,
 regularisation the larger ones; and more of both, the less data there is, until at 1% nothing trains well (section 4.1's note
 on 10% of ImageNet). Warm-up shrinks with the set: 10,000 steps would be longer than a whole run on 10% of the images.

@@ -2,8 +2,8 @@
 
     augreg run effnetv2-progressive
 
-27 upstream points (3 models x 3 schedules x 3 seeds), no transfers. At most 6,900 TPU-v4 core-hours: stages of smaller images
-take less. Expect 83.9%, 85.1% and 85.7% for S, M and L on ImageNet's validation set, and, without a schedule, no better
+27 upstream points (3 models x 3 schedules x 3 seeds), no transfers. About 25,000 TPU-v4 core-hours, give or take a factor
+of 2. Expect 83.9%, 85.1% and 85.7% for S, M and L on ImageNet's validation set, and, without a schedule, no better
 accuracy for considerably more compute (paper, section 4 and Table 7). The paper's schedule ends at 300 px (S) or 380 px and
 raises dropout; the code's ends at 300 or 384 px, has constant dropout and CutMix, and its strengths differ: no-schedule runs
 have the code's throughout.
