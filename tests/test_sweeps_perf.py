@@ -4,11 +4,14 @@ import subprocess
 import sys
 
 import pytest
+from made import record
 
 from bench.records.atomic import read_json
 from sweeps.launch import Launch
 from sweeps.layout import Workdir
 from sweeps.perf import overhead, simulate
+from sweeps.perf.grid import differences, longer
+from sweeps.perf.grid import sweep as find_grid
 from sweeps.perf.simulate import Nobody, lengths, sweep_of
 from sweeps.perf.world import Terms, World
 from sweeps.run import Coordinator
@@ -76,3 +79,17 @@ def test_the_benchmarks_run_and_write_their_figures(tmp_path):
     assert {f["what"] for f in figures if f["against"] == "the coordinator"} == {
         f"{name}, a point of {size} points" for name in ("GridSampler", "enqueue_trial") for size in (80, 160)
     }
+
+
+def test_the_grid_has_56_points_and_longer_trainings_only_train_longer():
+    grid = find_grid(quick=False).upstream_points
+    assert len(grid) == 56
+    assert {(p.model, p.epochs) for p in grid} == {("ViT-mu", 8.0), ("NFNet-mu", 7.0)}
+    assert len(find_grid(quick=True).upstream_points) == 4
+    assert longer(20.0, 5.0, 6) == 45.0
+
+
+def test_results_are_compared_point_by_point():
+    one, two = find_grid(quick=True).upstream_points[:2]
+    ours = [record(one, value=0.5), record(two, value=0.25)]
+    assert differences(ours, [record(two, value=0.5), record(one, value=0.5)]) == [0.25, 0.0]
