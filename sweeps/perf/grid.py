@@ -119,7 +119,7 @@ def run(quick: bool) -> list[Figure]:
     figures = [
         Figure("grid", f"a trial, of which {training:.1f} s are training", "s", once(trial)),
         Figure("grid", f"{count} points of {own:.1f} s of training, {workers} workers", "s", once(whole.wall)),
-        Figure("grid", "largest difference of validation accuracy", "", once(max(differences(whole.records, trials))), "", "0"),
+        Figure("grid", "largest difference of validation accuracy", "", once(max(differences(whole.records, trials)))),
     ]
     for length in LENGTHS:
         times = length / LENGTHS[0]
