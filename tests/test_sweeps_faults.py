@@ -25,6 +25,7 @@ from bench.records.atomic import read_json
 from sweeps.launch import Launch
 from sweeps.layout import Workdir
 from sweeps.named import find
+from sweeps.storage import storage_of
 
 pytestmark = pytest.mark.faults
 
@@ -115,8 +116,9 @@ def test_a_database_that_is_down_for_a_minute(undisturbed, tmp_path):
         assert process.wait(900) == 0
         finish(SWEEP, workdir, "--storage", server.address, timeout=120)  # writes what the first one may not have been able to
         for name, runs in ((SWEEP, 4), (f"{SWEEP}-transfer", 8)):
-            storage = server.address.replace("postgresql://", "postgresql+psycopg://")
+            storage = storage_of(server.address)
             trials = optuna.load_study(study_name=name, storage=storage).get_trials()
+            storage.engine.dispose()
             assert [t.state.name for t in trials] == ["COMPLETE"] * runs
     finally:
         server.close()
