@@ -129,16 +129,14 @@ def fails(quick):
     raise UserError(f"not here, quick={quick}")
 
 
-def test_a_benchmark_that_cannot_run_is_skipped_with_a_line(monkeypatch, capsys):
-    monkeypatch.setattr(runner, "BENCHMARKS", {"fails": fails})
-    assert runner.run([], True, Console()) == []
+def test_a_benchmark_that_cannot_run_is_skipped_with_a_line(capsys):
+    assert runner.run([], True, Console(), {"fails": fails}) == []
     assert "fails: skipped; not here" in capsys.readouterr().out
 
 
-def test_a_benchmark_that_cannot_run_is_refused_when_it_is_named(monkeypatch):
-    monkeypatch.setattr(runner, "BENCHMARKS", {"fails": fails})
+def test_a_benchmark_that_cannot_run_is_refused_when_it_is_named():
     with pytest.raises(UserError, match="not here"):
-        runner.run(["fails"], True, Console(quiet=True))
+        runner.run(["fails"], True, Console(quiet=True), {"fails": fails})
 
 
 def test_without_pytorch_its_benchmark_says_what_is_missing(monkeypatch):
