@@ -39,7 +39,7 @@ class _Probe:
         self.compiling = sum(each.seconds for each in COMPILED[before:])
         self._state = made
         _, *rest = jax.tree.map(self._filled, self._programs._arguments())
-        self._batches, _, self._classes, self._hyper = rest
+        self._batches, *_, self._hyper = rest
         self._chunk = static.chunk
 
     @staticmethod
@@ -60,7 +60,8 @@ class _Probe:
         """Trains for some steps, at most a chunk; returns seconds a step."""
         started = time.perf_counter()
         batches: Batches = self._batches
-        self._state, losses = self._train(self._state, batches, np.int32(steps), np.int32(2), self._hyper)
+        bounds = np.int32(0), np.int32(steps)
+        self._state, losses = self._train(self._state, batches, *bounds, np.int32(2), self._hyper)
         jax.block_until_ready(losses)
         return (time.perf_counter() - started) / steps
 
