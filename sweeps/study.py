@@ -91,7 +91,12 @@ class Projection:
         storage.set_study_user_attr(self._study, "space", space.identity)
         trials = storage.get_all_trials(self._study, deepcopy=False)
         self._finished = {t.user_attrs["name"] for t in trials if t.state.is_finished()}
-        self._running = {t.user_attrs["name"]: t.number for t in trials if not t.state.is_finished()}
+        # By the storage's own numbers: finding a trial by its number in the study takes the longer, the more there are.
+        self._running = {
+            t.user_attrs["name"]: storage.get_trial_id_from_study_id_trial_number(self._study, t.number)
+            for t in trials
+            if not t.state.is_finished()
+        }
 
     def _add(self, config: Config, **outcome: Any) -> int:
         trial = create_trial(
@@ -100,7 +105,7 @@ class Projection:
             user_attrs={"name": config.name, "digest": config.digest},
             **outcome,
         )
-        return self._storage.get_trial_number_from_id(self._storage.create_new_trial(self._study, trial))
+        return self._storage.create_new_trial(self._study, trial)
 
     def started(self, config: Config) -> None:
         """Notes that a run is under way."""
@@ -117,8 +122,7 @@ class Projection:
         else:
             state, value = TrialState.PRUNED if record.status == "pruned" else TrialState.FAIL, None
         if name in self._running:
-            trial = self._storage.get_trial_id_from_study_id_trial_number(self._study, self._running.pop(name))
-            self._storage.set_trial_state_values(trial, state, None if value is None else [value])
+            self._storage.set_trial_state_values(self._running.pop(name), state, None if value is None else [value])
         else:
             self._add(record.config, state=state, value=value)
         self._finished.add(name)
