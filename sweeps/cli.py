@@ -277,8 +277,8 @@ def run(
     from sweeps.executors import build, read_options
     from sweeps.job import Settings
     from sweeps.lanes import check
+    from sweeps.limits import Limits
     from sweeps.predict import Predictor
-    from sweeps.run import Limits
     from sweeps.session import run_sweep
 
     if not 0 <= checkpoint_seconds < math.inf:

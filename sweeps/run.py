@@ -12,7 +12,7 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from bench.errors import UserError
 from bench.points import Config
@@ -26,6 +26,7 @@ from sweeps.growth import claim
 from sweeps.job import FILE, Job, Settings
 from sweeps.launch import FAILED, Launch
 from sweeps.layout import Workdir
+from sweeps.limits import Limits
 from sweeps.lock import Lock
 from sweeps.projected import Projected
 from sweeps.search.proposals import Proposals
@@ -36,20 +37,6 @@ from sweeps.study import Study
 
 POLL_SECONDS = 0.3
 FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class Limits(NamedTuple):
-    """When the coordinator gives up. Failures and losses are counted apart.
-
-    Attributes:
-      failures: a run has failed when so many attempts at it ended in an exception; 1 where the error is a user's to set right.
-      losses: a job's runs have failed when its launches were lost (killed, preempted, silent) so often without getting further.
-      silence: seconds without a sign of life after which a launch is given up.
-    """
-
-    failures: int = 2
-    losses: int = 20
-    silence: float = 300.0
 
 
 @dataclass
@@ -95,6 +82,8 @@ class Coordinator:
         self._lock = Lock.require(workdir.path / "coordinator.lock", me)
         try:
             name, self.said = claim(workdir, sweep)
+            if workdir.about().get("failures") != limits.failures:
+                workdir.remember({**workdir.about(), "failures": limits.failures})  # for whoever asks how runs stand
             self._sweep, self._workdir, self._executor = sweep, workdir, executor
             self._settings, self._limits, self._clock = settings, limits, clock
             self._status = Status(workers=self._reports)
@@ -210,7 +199,7 @@ class Coordinator:
 
     def _judge_run(self, config: Config) -> None:
         failures = self._workdir.run(config).failures()
-        if len(failures) >= self._limits.failures or any(f["final"] for f in failures):
+        if self._limits.given_up(failures):
             self._fail(config, failures[-1]["error"])
 
     # What becomes of points and jobs

@@ -14,9 +14,10 @@ from sweeps.budget import Spending
 from sweeps.executors import Executor
 from sweeps.job import Settings
 from sweeps.layout import Workdir
+from sweeps.limits import Limits
 from sweeps.named import find
 from sweeps.results import expected, write_results
-from sweeps.run import Coordinator, Limits
+from sweeps.run import Coordinator
 from sweeps.search.results import write_trials
 from sweeps.study import Study
 from sweeps.timing import timing

@@ -15,9 +15,9 @@ from sweeps import accounting
 from sweeps.job import FILE, Job
 from sweeps.launch import Launch
 from sweeps.layout import Workdir
+from sweeps.limits import Limits
 from sweeps.lock import Lock
 from sweeps.named import find
-from sweeps.run import Limits
 from sweeps.search.files import configs as proposed
 from sweeps.space import Sweep
 from sweeps.states import CANCELLED, FAILED, FINISHED, RUNNING, WAITING, Status, of_record
@@ -126,8 +126,8 @@ class Story:
         return RUNNING if any(trace.at(config.name) for trace in self.traces(config)) else WAITING
 
     def _given_up(self, config: Config) -> bool:
-        failures = self.workdir.run(config).failures()
-        return len(failures) >= Limits().failures or any(f["final"] for f in failures)
+        limits = Limits(self.workdir.about().get("failures", Limits().failures))
+        return limits.given_up(self.workdir.run(config).failures())
 
     def status(self) -> Status:
         """Returns where the sweep stands."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import pytest
@@ -52,14 +53,15 @@ def reap(executor):
     wait_for(lambda: executor.wait(0.05) or not (getattr(executor, "_children", None) or getattr(executor, "_jobs", None)))
 
 
-class Contract:
+class Contract(ABC):
     """Tests of an executor; a class that inherits them says how one is made.
 
     `make()` returns an executor that remembers nothing, for jobs of so many processes.
     """
 
+    @abstractmethod
     def make(self, hosts=1):
-        raise NotImplementedError
+        """Returns an executor."""
 
     @pytest.fixture(autouse=True)
     def _quick(self, monkeypatch):

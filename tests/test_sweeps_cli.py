@@ -16,9 +16,9 @@ from sweeps.executors import local
 from sweeps.executors.local import Local
 from sweeps.job import Settings
 from sweeps.layout import Workdir
+from sweeps.limits import Limits
 from sweeps.lock import Lock
 from sweeps.named import find, names
-from sweeps.run import Limits
 
 COMMANDS = (
     *("cancel", "convert", "data", "executors", "heatmap", "models", "plan", "recommend", "report", "retry", "run", "select"),

@@ -18,7 +18,8 @@ from sweeps.clock import Clock
 from sweeps.grouping import jobs_of
 from sweeps.launch import Launch
 from sweeps.layout import Run, Workdir
-from sweeps.run import Coordinator, Limits
+from sweeps.limits import Limits
+from sweeps.run import Coordinator
 from sweeps.space import Sweep
 
 

@@ -1,5 +1,7 @@
 """What a folder says of a sweep: the states of its runs, the story of one of them, and what may be tried again or cancelled."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -54,6 +56,19 @@ def test_every_state_is_found_in_the_folder(workdir):
     lock.release()
     workdir.run(FOURTH).cancel()
     assert states(workdir) == ["done", "diverged", "failed", "cancelled"]
+
+
+def test_a_run_has_failed_by_the_limit_that_its_sweep_was_run_with(workdir):
+    workdir.run(FIRST).claim("x.0001")
+    workdir.run(FIRST).fail("x.0001", "ValueError: no")
+    assert Story(workdir.path).state(FIRST) == "waiting"
+    workdir.remember({**workdir.about(), "failures": 1})
+    assert Story(workdir.path).state(FIRST) == "failed"
+
+
+def test_looking_at_a_sweep_needs_no_optuna():
+    code = "import sys, sweeps.story; print(*({'optuna', 'sqlalchemy', 'jax'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == ""
 
 
 def test_the_story_of_a_run_has_its_launches_its_errors_and_what_was_accepted(workdir):
