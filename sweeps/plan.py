@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bench.cost.calibration import calibration
 from bench.cost.flops import Work
 from bench.cost.memory import checkpoint_bytes, weight_bytes
-from bench.points import Config, Transfer, Upstream
+from bench.points import Checkpoint, Config, Probe, Transfer, Upstream
 from bench.train.static import Static
 from sweeps.predict import Estimate, Predictor
 
@@ -70,8 +70,8 @@ class Share:
 
 def model_of(config: Config) -> str:
     """Returns the model that a run trains."""
-    upstream = config.upstream if isinstance(config, Transfer) else config
-    assert isinstance(upstream, Upstream)
+    upstream = config.upstream if isinstance(config, Transfer | Probe) else config
+    assert isinstance(upstream, Upstream | Checkpoint)
     return upstream.model
 
 

@@ -10,7 +10,7 @@ from bench.cost.calibration import calibration
 from bench.cost.devices import Device
 from bench.cost.flops import PASSES, Work, forward, training
 from bench.errors import UserError
-from bench.points import Config, Transfer, Upstream
+from bench.points import Checkpoint, Config, Transfer, Upstream
 from bench.points.datasets import UpstreamSet
 from bench.points.progressive import spread
 from bench.points.tasks import Task
@@ -135,7 +135,7 @@ class Predictor:
             checked = checks.flops / (step * forward(last.model, last.resolution, last.classes).flops)
             return Estimate.total(self.probes[s].step.times(n + (checked if s == last else 0.0)) for s, n in legs)
         upstream = config.upstream if isinstance(config, Transfer) else config
-        assert isinstance(upstream, Upstream)
+        assert isinstance(upstream, Upstream | Checkpoint)
         known = calibration(upstream.model, self.device)
         best = self.device.best_seconds(*work.plus(checks), upstream.dtype)
         return Estimate.within(best / known.efficiency, known.spread)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.errors import UserError
 from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Transfer, Upstream, parse, parse_transfer, parse_upstream
-from bench.points.configs import DECAYS, OPTIMIZERS
+from bench.points.config import DECAYS, OPTIMIZERS
 
 RELEASED_MODELS = ("Ti/16", "S/32", "S/16", "B/32", "B/16", "L/16", "R+Ti/16", "R26+S/32", "R50+L/32")
 SETS = (("i1k", 300), ("i21k", 300), ("i21k", 30))
@@ -348,7 +348,7 @@ def test_impossible_fields_are_named_with_the_nearest_valid_value(change, said):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"upstream": BASE.name}, "Transfer: field 'upstream' must be an Upstream, not str"),
+        ({"upstream": BASE.name}, "Transfer: field 'upstream' must be an Upstream or a Checkpoint, not str"),
         ({"task": "pets"}, "Transfer: field 'task' is 'pets'; "),
         ({"steps": 0}, "Transfer: field 'steps' is 0, but must be at least 1 (nearest valid: 1)"),
         ({"steps": 500.0}, "Transfer: field 'steps' must be int, not float 500.0; did you mean 500?"),

@@ -123,6 +123,10 @@ def test_the_released_columns_come_first_in_their_order():
         "adapt_n_test",
         "adapt_data_fingerprint",
         "adapt_train_seconds",
+        "adapt_fit",
+        "adapt_retrained",
+        "adapt_version",
+        "adapt_train_flops",
     ]
     assert VOLATILE == ("infer_samples_per_sec", "train_seconds", "adapt_train_seconds")
     assert {c.name: c.dtype for c in COLUMNS} == {name: str(dtype) for name, dtype in table.dtypes.items()}
@@ -173,6 +177,9 @@ def test_rows_are_what_the_records_say():
         "adapt_n_test": 797,
         "adapt_data_fingerprint": "d" * 16,
         "adapt_train_seconds": 0.5,
+        "adapt_fit": "train",
+        "adapt_version": 1,
+        "adapt_train_flops": 0.0,
     }
     diverged = {
         "adapt_ds": "synthetic_sprites_position",

@@ -61,9 +61,9 @@ def test_the_walk_sees_the_source():
     assert len(IMPORTS) > 50
     assert within("bench.points.names", {"bench.points"})
     assert not within("bench.pointsmore", {"bench.points"})
-    assert "bench.points.configs.Transfer" in IMPORTS["bench.points.names"]
+    assert "bench.points.transfer.Transfer" in IMPORTS["bench.points.names"]
     # Imports within functions count as well.
-    assert "bench.points.names.format_upstream" in IMPORTS["bench.points.configs"]
+    assert "bench.points.names.format_upstream" in IMPORTS["bench.points.upstream"]
     assert offences({"bench.train"}, {"bench.data"})
 
 

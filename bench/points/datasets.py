@@ -28,6 +28,7 @@ class UpstreamSet:
       crop: whether training images are Inception-cropped and flipped; digits keep their size and their hand.
       files: where the images come from; None for embedded sets, and for proprietary ones, which nobody outside can read.
       side: height and width of images that are all of one size and kept in memory; 0 where every image is decoded anew.
+      contains: tasks whose validation images it trains on, so that their validation accuracy says too much.
     """
 
     name: str
@@ -44,6 +45,7 @@ class UpstreamSet:
     crop: bool = True
     files: Files | None = None
     side: int = 0
+    contains: tuple[str, ...] = ()
 
     def cropped_on_device(self, resolution: int) -> bool:
         """Returns whether training images stay in memory whole, to be cropped by the training step, not while read."""
@@ -54,6 +56,9 @@ def _imagenet21k(held_out: int) -> Files:
     cuts = f"full[:{held_out}]", f"full[{held_out}:{2 * held_out}]", f"full[{2 * held_out}:]"
     return Files("imagenet21k:1", test=cuts[0], val=cuts[1], train=cuts[2])
 
+
+# ImageNet-21k holds the training images of ImageNet-1k, from which minival is cut ("How to train your ViT?", section 4.5).
+_IMAGENET = ("imagenet2012",)
 
 UPSTREAM: dict[str, UpstreamSet] = {
     s.name: s
@@ -67,9 +72,21 @@ UPSTREAM: dict[str, UpstreamSet] = {
         ),
         # The released runs validated on 102,400 images (the denominator of their scores), never said which: the cut here is the
         # public config's with four times the images.
-        UpstreamSet("i21k", None, 102_400, 102_400, 21_843, 224, 4096, 10_000, head_bias=-10.0, files=_imagenet21k(102_400)),
+        UpstreamSet(
+            "i21k",
+            *(None, 102_400, 102_400, 21_843, 224, 4096, 10_000),
+            head_bias=-10.0,
+            files=_imagenet21k(102_400),
+            contains=_IMAGENET,
+        ),
         # The cut of big_vision's public config, vit_i21k.py.
-        UpstreamSet("i21k_bv", None, 25_600, 25_600, 21_843, 224, 4096, 10_000, head_bias=-10.0, files=_imagenet21k(25_600)),
+        UpstreamSet(
+            "i21k_bv",
+            *(None, 25_600, 25_600, 21_843, 224, 4096, 10_000),
+            head_bias=-10.0,
+            files=_imagenet21k(25_600),
+            contains=_IMAGENET,
+        ),
         # For laptops; the recipe is this project's own, the cut that of the task.
         UpstreamSet(
             "cifar100",

@@ -1,5 +1,8 @@
 """Names of runs: format a config, parse a name, back and forth without loss.
 
+A probe is `...--cifar100-probe-res_224`. Names of weights from elsewhere, and of whatever is done on the user's own tasks, hold
+less than the config does: such names are read only for the fields that they state.
+
 The scheme is the release's: `Ti_16-i21k-300ep-lr_0.001-aug_none-wd_0.03-do_0.0-sd_0.0` for an upstream run and
 `...--imagenet2012-steps_20k-lr_0.03-res_384` for its transfer. What the release never varied follows as `-key_value`, only when
 it is not the recipe's value, in a fixed order.
@@ -14,8 +17,12 @@ from functools import lru_cache
 from typing import Any
 
 from bench.errors import UserError, choose_from
-from bench.points.configs import Transfer, Upstream, positional
+from bench.points.checkpoint import SHOWN
+from bench.points.config import positional
 from bench.points.datasets import UPSTREAM
+from bench.points.probe import Probe
+from bench.points.transfer import Transfer
+from bench.points.upstream import Upstream
 from bench.points.variants import BY_PREFIX
 
 _NUMBER = r"\d+(?:\.\d+)?"
@@ -29,6 +36,8 @@ _TRANSFER = re.compile(
     r"(?P<extras>(?:-[a-z]+_[\w.]+)*)",
     re.ASCII,
 )
+_PROBE = re.compile(r"(?P<task>\w+)-probe-res_(?P<res>\d{1,12})(?P<extras>(?:-[a-z]+_[\w.]+)*)", re.ASCII)
+_CHECKPOINT = re.compile(rf"(?P<prefix>\w+)-[\w.-]+-w_[0-9a-f]{{{SHOWN}}}", re.ASCII)
 _UPSTREAM_EXTRAS = {
     "seed": ("seed", int),
     "batch": ("batch_size", int),
@@ -55,7 +64,9 @@ _TRANSFER_EXTRAS = {
     "sd": ("sd", float),
     "aug": ("aug", str),
     **{key: _UPSTREAM_EXTRAS[key] for key in ("sam", "ema", "smooth", "mult", "opt", "decay")},
+    "fit": ("fit", str),
 }
+_PROBE_EXTRAS: dict[str, tuple[str, type]] = {"seed": ("seed", int)}
 # The release prints steps // 1000, so 500 became 0k and 2,500 became 2k.
 _KILO = {500: 0, 2_500: 2}
 _STEPS = {kilo: steps for steps, kilo in _KILO.items()}
@@ -73,11 +84,11 @@ def _steps(steps: int) -> str:
     return f"{steps // 1000}k" if steps % 1000 == 0 and steps // 1000 not in _STEPS else str(steps)
 
 
-def _defaults(kind: type[Upstream] | type[Transfer]) -> dict[str, Any]:
+def _defaults(kind: type[Upstream | Transfer | Probe]) -> dict[str, Any]:
     return {field.name: field.default for field in fields(kind)}
 
 
-def _extras(config: Upstream | Transfer, known: dict[str, tuple[str, type]], recipe: dict[str, Any]) -> str:
+def _extras(config: Upstream | Transfer | Probe, known: dict[str, tuple[str, type]], recipe: dict[str, Any]) -> str:
     parts = []
     for key, (field, kind) in known.items():
         value = getattr(config, field)
@@ -105,6 +116,12 @@ def format_transfer(config: Transfer) -> str:
     )
 
 
+def format_probe(config: Probe) -> str:
+    """Returns the name of a probe."""
+    extras = _extras(config, _PROBE_EXTRAS, _defaults(Probe))
+    return f"{config.upstream.name}--{config.task}-probe-res_{config.resolution}{extras}"
+
+
 def _parse_extras(name: str, text: str, known: dict[str, tuple[str, type]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for part in text.split("-")[1:]:
@@ -119,7 +136,7 @@ def _parse_extras(name: str, text: str, known: dict[str, tuple[str, type]]) -> d
     return values
 
 
-def _canonical(name: str, config: Upstream | Transfer) -> None:
+def _canonical(name: str, config: Upstream | Transfer | Probe) -> None:
     if config.name != name:
         raise UserError(f"name {name!r} is not in canonical form; did you mean {config.name!r}?")
 
@@ -157,26 +174,55 @@ def parse_upstream(name: str) -> Upstream:
     return config
 
 
-def parse_transfer(name: str) -> Transfer:
-    """Returns the config of a transfer name; raises `UserError` as `parse_upstream` does."""
+def checkpoint_model(name: str) -> str | None:
+    """Returns the model of weights from elsewhere by their name (see `Checkpoint.name`), None where it is no such name."""
+    match = _CHECKPOINT.fullmatch(name)
+    return BY_PREFIX[match["prefix"]].name if match and match["prefix"] in BY_PREFIX else None
+
+
+def transfer_fields(name: str) -> tuple[str, dict[str, Any]]:
+    """Returns the upstream run's name and the fields that a transfer's name states, whatever its task and its upstream run.
+
+    Raises:
+      UserError: the name does not follow the scheme.
+    """
     upstream, separator, rest = name.partition("--")
     match = _TRANSFER.fullmatch(rest)
     if not separator or match is None:
         raise UserError(f"name {name!r} does not follow the scheme UPSTREAM--TASK-steps_N-lr_X-res_N[-key_value...]")
     part = match.groupdict()
     steps = int(part["steps"])
-    config = Transfer(
-        upstream=parse_upstream(upstream),
-        task=part["task"],
-        steps=_STEPS.get(steps, steps * 1000) if part["kilo"] else steps,
-        lr=float(part["lr"]),
-        resolution=int(part["res"]),
+    return upstream, {
+        "task": part["task"],
+        "steps": _STEPS.get(steps, steps * 1000) if part["kilo"] else steps,
+        "lr": float(part["lr"]),
+        "resolution": int(part["res"]),
         **_parse_extras(name, part["extras"], _TRANSFER_EXTRAS),
-    )
+    }
+
+
+def parse_transfer(name: str) -> Transfer:
+    """Returns the config of a transfer name; raises `UserError` as `parse_upstream` does."""
+    upstream, fields = transfer_fields(name)
+    config = Transfer(upstream=parse_upstream(upstream), **fields)
     _canonical(name, config)
     return config
 
 
-def parse(name: str) -> Upstream | Transfer:
-    """Returns the config of either kind of name."""
-    return parse_transfer(name) if "--" in name else parse_upstream(name)
+def parse_probe(name: str) -> Probe:
+    """Returns the config of a probe's name; raises `UserError` as `parse_upstream` does."""
+    upstream, separator, rest = name.partition("--")
+    match = _PROBE.fullmatch(rest)
+    if not separator or match is None:
+        raise UserError(f"name {name!r} does not follow the scheme UPSTREAM--TASK-probe-res_N[-key_value...]")
+    extras = _parse_extras(name, match["extras"], _PROBE_EXTRAS)
+    config = Probe(upstream=parse_upstream(upstream), task=match["task"], resolution=int(match["res"]), **extras)
+    _canonical(name, config)
+    return config
+
+
+def parse(name: str) -> Upstream | Transfer | Probe:
+    """Returns the config of a name of any kind."""
+    if "--" not in name:
+        return parse_upstream(name)
+    return parse_probe(name) if _PROBE.fullmatch(name.partition("--")[2]) else parse_transfer(name)

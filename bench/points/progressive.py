@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.points.fields import one_of
 
 if TYPE_CHECKING:
-    from bench.points.configs import Upstream
+    from bench.points.upstream import Upstream
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import UserError, choose_from
-from bench.points import LEVELS, VARIANTS, parse_transfer, parse_upstream
+from bench.points import LEVELS, TASKS, VARIANTS, parse_transfer, parse_upstream
+from bench.points.names import checkpoint_model, transfer_fields
 from bench.records.schema import BY_NAME, COLUMNS, STATUSES, Column
 
 _SHOWN = 3
@@ -103,19 +104,20 @@ def _members(cells: pd.Series, valid: Collection[str]) -> None:
 
 
 def _upstream_cells(filename: str) -> dict[str, Any]:
+    if model := checkpoint_model(filename):
+        return {"name": model}
     config = parse_upstream(filename)
     fields = ("ds", "epochs", "lr", "aug", "wd", "do", "sd", "seed")
     return {"name": config.model, **{field: getattr(config, field) for field in fields}}
 
 
 def _transfer_cells(filename: str) -> dict[str, Any]:
-    config = parse_transfer(filename)
-    fields = ("lr", "steps", "resolution", "seed")
-    return {
-        "filename": config.upstream.name,
-        "adapt_ds": config.task,
-        **{f"adapt_{field}": getattr(config, field) for field in fields},
-    }
+    upstream, said = transfer_fields(filename)
+    if said["task"] in TASKS and checkpoint_model(upstream) is None:
+        parse_transfer(filename)
+    fields = {"seed": 0, "fit": "train", **said}
+    cells = {f"adapt_{field}": fields[field] for field in ("lr", "steps", "resolution", "seed", "fit")}
+    return {"filename": upstream, "adapt_ds": fields["task"], **cells}
 
 
 def _agree(frame: pd.DataFrame, key: str, cells_of: Callable[[str], dict[str, Any]]) -> None:
@@ -126,9 +128,11 @@ def _agree(frame: pd.DataFrame, key: str, cells_of: Callable[[str], dict[str, An
             said[filename] = cells_of(filename)
         except UserError as error:
             _refuse(frame[key] == filename, str(error))
-    for column in next(iter(said.values()), {}):
-        expected = frame[key].map({filename: cells[column] for filename, cells in said.items()})
-        bad = (frame[key].notna() & frame[column].notna() & (frame[column] != expected)).fillna(False).astype(bool)
+    for column in dict.fromkeys(column for cells in said.values() for column in cells):
+        known = {filename: cells[column] for filename, cells in said.items() if column in cells}
+        expected = frame[key].map(known)
+        differs = frame[key].isin(known) & frame[column].notna() & (frame[column] != expected)
+        bad = differs.fillna(False).astype(bool)
         if bad.any():
             filename = frame[key][bad].iloc[0]
             _refuse(bad, f"column {column!r} is not {said[filename][column]!r} as in the name {filename}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.points import KINDS, Transfer, Upstream
+from bench.points import KINDS, Probe, Transfer, Upstream
 from bench.points.fields import from_mapping, one_of, type_fields, typed
 from bench.records.atomic import Waits, read_json, write_json
 from bench.records.schema import STATUSES
@@ -80,7 +80,7 @@ class Record:
       why: for a diverged or pruned run, what happened.
     """
 
-    config: Upstream | Transfer
+    config: Upstream | Transfer | Probe
     status: str
     measurements: tuple[Measurement, ...]
     params: int

@@ -79,6 +79,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("adapt_n_test", "Int64", "downstream test examples"),
     Column("adapt_data_fingerprint", "string", "hash of the downstream splits"),
     Column("adapt_train_seconds", "float64", "downstream training time, compilation excluded", volatile=True),
+    Column("adapt_fit", "string", "what the transfer learnt from: train, or tune where test was left for another run"),
+    Column(
+        "adapt_retrained", "string", "transfer with these settings that learnt from train and val, and has the test accuracy"
+    ),
+    Column("adapt_version", "Int64", "version of the task"),
+    Column("adapt_train_flops", "float64", "floating-point operations of downstream training"),
 )
 
 BY_NAME: dict[str, Column] = {c.name: c for c in COLUMNS}

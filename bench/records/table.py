@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench.errors import UserError
-from bench.points import Upstream
+from bench.points import KINDS, Checkpoint, Transfer, Upstream
 from bench.records.atomic import write
 from bench.records.check import check
 from bench.records.record import Record
@@ -29,30 +30,64 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
 def from_records(records: Iterable[Record]) -> pd.DataFrame:
     """Returns the table of the given records: one row a transfer, one row an upstream run that has no transfer.
 
-    Rows are sorted by `filename`, then `adapt_filename`, so equal records give an equal table whatever order they finished in.
+    A transfer that was tuned and the one that was then trained again with its settings are one row, under the former's name;
+    probes are not in it (`bench.records.scores`). Rows are sorted by `filename`, then `adapt_filename`, so equal records give
+    an equal table whatever order they finished in.
 
     Raises:
-      UserError: a transfer record without its upstream record, or two records of one name.
+      UserError: a transfer record without its upstream record, one that was trained again without having been tuned, or two
+        records of one name.
     """
     records = list(records)
-    upstream: dict[str, Record] = {}
-    transfers: dict[str, Record] = {}
+    by_kind: dict[str, dict[str, Record]] = {kind: {} for kind in KINDS}
     for record in records:
-        kind = upstream if record.config.kind == "upstream" else transfers
+        kind = by_kind[record.config.kind]
         if record.config.name in kind:
             raise UserError(f"two records of {record.config.name}")
         kind[record.config.name] = record
+    upstream, transfers = by_kind["upstream"], by_kind["transfer"]
+    retrained = _retrained(transfers)
     rows: list[dict[str, Any]] = []
     adapted = set()
-    for name in sorted(transfers):
-        source = transfers[name].config.upstream.name  # type: ignore[union-attr]
-        if source not in upstream:
-            raise UserError(f"transfer {name} has no record of its upstream run {source}")
-        adapted.add(source)
-        rows.append(_upstream_cells(upstream[source]) | _transfer_cells(transfers[name]))
+    for name in sorted(transfers.keys() - {again.config.name for again in retrained.values()}):
+        source = transfers[name].config.upstream  # type: ignore[union-attr]
+        if isinstance(source, Checkpoint):
+            above = _checkpoint_cells(source)
+        elif source.name in upstream:
+            above = _upstream_cells(upstream[source.name])
+        else:
+            raise UserError(f"transfer {name} has no record of its upstream run {source.name}")
+        adapted.add(source.name)
+        rows.append(above | _transfer_cells(transfers[name]) | _again(retrained.get(name)))
     rows += [_upstream_cells(upstream[name]) for name in upstream if name not in adapted]
     frame = pd.DataFrame(rows, columns=[c.name for c in COLUMNS])
     return typed(frame.sort_values(["filename", "adapt_filename"], ignore_index=True))
+
+
+def _retrained(transfers: Mapping[str, Record]) -> dict[str, Record]:
+    """Returns the records of transfers that learnt from train and val, by the names of those that had tuned for them."""
+    found = {}
+    for name, record in transfers.items():
+        config = record.config
+        assert isinstance(config, Transfer)
+        if config.fit == "trainval":
+            found[replace(config, fit="tune").name] = record
+            if replace(config, fit="tune").name not in transfers:
+                raise UserError(f"transfer {name} was trained on train and val, but no record says how its settings did on val")
+    return found
+
+
+def _again(record: Record | None) -> dict[str, Any]:
+    if record is None:
+        return {}
+    return {"adapt_final_test": _score(record, "test"), "adapt_retrained": record.config.name}
+
+
+def _checkpoint_cells(config: Checkpoint) -> dict[str, Any]:
+    run = config.run
+    fields = ("epochs", "lr", "aug", "wd", "do", "sd", "seed")
+    known = {"ds": run.ds, **{field: getattr(run, field) for field in fields}} if run else {}
+    return {"name": config.model, "filename": config.name, "digest": config.digest, **known}
 
 
 def _score(record: Record, split: str) -> float | None:
@@ -87,7 +122,7 @@ def _upstream_cells(record: Record) -> dict[str, Any]:
 
 def _transfer_cells(record: Record) -> dict[str, Any]:
     c = record.config
-    assert not isinstance(c, Upstream)
+    assert isinstance(c, Transfer)
     return {
         "adapt_ds": c.task,
         "adapt_lr": c.lr,
@@ -109,6 +144,9 @@ def _transfer_cells(record: Record) -> dict[str, Any]:
         "adapt_n_test": record.data["test"],
         "adapt_data_fingerprint": record.data["fingerprint"],
         "adapt_train_seconds": record.cost.train_seconds,
+        "adapt_fit": c.fit,
+        "adapt_version": c.facts.version,
+        "adapt_train_flops": record.cost.train_flops,
     }
 
 

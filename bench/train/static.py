@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bench.points import Config, Execution, Transfer, Upstream
+from bench.points import Config, Execution, Probe, Transfer, Upstream
 
 # Transfer heads are padded to a multiple of this, so that tasks of similar size share one compiled program.
 HEAD_MULTIPLE = 16
@@ -68,13 +68,26 @@ class Static:
     def of(cls, config: Config, execution: Execution = Execution(), resolution: int = 0) -> Static:
         """Returns what shapes the programs of a run.
 
-        A transfer trains a padded head with softmax on plainly resized images (the paper's section 3.5, VTAB's preprocessing).
+        A transfer trains a padded head with softmax (the paper's section 3.5) on images that are cropped, if at all, while read.
+        A probe only evaluates.
 
         Args:
           config: of the run.
           execution: how its programs are compiled and placed.
           resolution: pixels of a stage that has not the config's own.
         """
+        if isinstance(config, Probe):
+            return cls(
+                model=config.upstream.model,
+                classes=0,
+                head_bias=0.0,
+                resolution=config.resolution,
+                batch_size=0,
+                optimizer="",
+                loss="",
+                dtype=config.upstream.dtype,
+                execution=execution,
+            )
         assert isinstance(config, Upstream | Transfer)
         pixels = resolution or config.resolution
         upstream = config if isinstance(config, Upstream) else config.upstream

@@ -5,6 +5,7 @@ What a file is, its content says; its suffix only says what to write.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zipfile
 from collections.abc import Mapping
@@ -80,6 +81,16 @@ def write(path: Path, flat: Mapping[str, Any], *, patient: bool | atomic.Waits =
         _write(path, lambda file: file.write(safetensors.numpy.save(arrays)), patient)
     else:
         raise UserError(f"{path}: a file of weights ends in {' or '.join(SUFFIXES)}")
+
+
+def identity(flat: Mapping[str, Any]) -> str:
+    """Returns 16 hex digits of the SHA-256 of names, shapes and numbers as float32, whatever the file and the order in it."""
+    digest = hashlib.sha256()
+    for name in sorted(flat):
+        value = np.asarray(flat[name], np.float32, order="C")
+        digest.update(f"{name} {value.shape}\n".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _write(path: Path, fill: Any, patient: bool | atomic.Waits) -> None:

@@ -1,0 +1,61 @@
+"""A probe: what a checkpoint's features say of a task, without any training of the checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from bench.points.checkpoint import Checkpoint
+from bench.points.config import MAX_INT, Config
+from bench.points.downstream import Downstream
+from bench.points.fields import from_mapping, type_fields, within
+from bench.points.task import Task
+from bench.points.upstream import Upstream
+
+
+@dataclass(frozen=True)
+class Probe(Downstream, Config):
+    """Features of a task's images by a checkpoint, extracted once, and every score that follows from them.
+
+    Attributes:
+      upstream: the run, or weights from elsewhere, whose features are looked at.
+      task: a name of `TASKS`, or of `own`.
+      resolution: pixels.
+      seed: of what is drawn: shots, folds, starts of iterations.
+      own: facts of a task that is not in `TASKS`; None for one that is.
+    """
+
+    kind = "probe"
+
+    upstream: Upstream | Checkpoint
+    task: str
+    resolution: int
+    seed: int = 0
+    own: Task | None = None
+
+    def __post_init__(self) -> None:
+        me = "Probe"
+        self._check_upstream()
+        type_fields(self, {"task": str, "resolution": int, "seed": int})
+        self._check_task()
+        within(me, "resolution", self.resolution, 1, MAX_INT)
+        within(me, "seed", self.seed, 0, MAX_INT)
+        self._nameable()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> Probe:
+        """Builds a config from plain values; raises `UserError` (see `from_mapping`)."""
+        return from_mapping(cls, cls._nested(values))
+
+    def facts_used(self) -> dict[str, Any]:
+        """Returns the upstream run's digest and the facts of the task."""
+        return {"upstream": self.upstream.digest, "task": asdict(self.facts)}
+
+    @cached_property
+    def name(self) -> str:
+        """Returns the probe's name."""
+        from bench.points.names import format_probe
+
+        return format_probe(self)
