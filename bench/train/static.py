@@ -68,8 +68,8 @@ class Static:
     def of(cls, config: Config, execution: Execution = Execution(), resolution: int = 0) -> Static:
         """Returns what shapes the programs of a run.
 
-        A transfer trains a padded head with softmax (the paper's section 3.5) on images that are cropped, if at all, while read.
-        A probe only evaluates.
+        A transfer trains a padded head with softmax (the paper's section 3.5); what crops its images does so while they are
+        read. A probe only evaluates.
 
         Args:
           config: of the run.
