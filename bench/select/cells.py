@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bench.errors import UserError
-from bench.records.check import rows
 
 _STRATUM = 4
 """Fewest tasks of a group that is resampled by itself. Two hardly vary: over groups of 3, 2 and 2 tasks, intervals of 95% would
@@ -50,43 +49,27 @@ class Cells:
           UserError: two rows of one cell, or, where `examples` are to be redrawn, a column that is no test accuracy or one
             whose number of images is unknown.
         """
-        frame = frame.assign(adapt_group=frame["adapt_group"].astype("string").fillna(""))
-        tasks = frame.groupby("adapt_ds")["adapt_group"].first()
-        pool, task = (pd.factorize(frame[c], sort=True)[0] for c in ("name", "adapt_ds"))
-        seed = pd.factorize(frame["seed"], sort=True)[0] if "seed" in frame else np.zeros(len(frame), int)
-        place = pd.Series(list(zip(pool, task, seed, strict=True)))
-        if bool(place.duplicated().any()):
-            at = int(place.duplicated().to_numpy().argmax())
-            raise UserError(f"several rows for {frame['name'].iloc[at]} on {frame['adapt_ds'].iloc[at]}")
-        keys, accuracies, images = [], [], []
-        for column in columns:
-            count = np.zeros(len(frame), np.int64)
-            key = [(column, i) for i in range(len(frame))]
-            if examples:
-                if not column.startswith("test"):
-                    raise UserError(f"examples are redrawn for test accuracies, not for {column!r}")
-                suffix = column.removeprefix("test")
-                count = _images(frame, f"n_test{suffix}")
-                key = list(zip(frame["adapt_ds"], frame[f"adapt_filename{suffix}"], strict=True))
-            keys += key
-            accuracies.append(frame[column].to_numpy(float))
-            images.append(count)
-        number, _ = pd.factorize(pd.Series(keys, dtype=object))
-        first = pd.Series(number).drop_duplicates().index.to_numpy()
-        shape = (pool.max() + 1, len(tasks), seed.max() + 1)
-        terms: list[tuple[int, NDArray[np.int64]]] = []
-        for i, sign in zip(range(len(columns)), (1, -1), strict=False):
+        place = [pd.factorize(frame[c], sort=True)[0] for c in ("name", "adapt_ds", "seed") if c in frame]
+        place += [np.zeros(len(frame), np.int64)] * (3 - len(place))
+        shape = tuple(int(axis.max()) + 1 for axis in place)
+        at = np.ravel_multi_index(place, shape)
+        order = np.argsort(at, kind="stable")
+        if bool((twice := np.diff(at[order]) == 0).any()):
+            raise UserError(f"several rows for {_where(frame, order[1:][twice])}")
+        runs = [_runs(frame, column, order, examples) for column in columns]
+        keys: dict[Hashable, int] = {}
+        terms = []
+        for (names, _, _), sign in zip(runs, (1, -1), strict=False):
             numbers = np.full(shape, -1)
-            numbers[pool, task, seed] = number[i * len(frame) : (i + 1) * len(frame)]
+            numbers.flat[at[order]] = [keys.setdefault(name, len(keys)) for name in names]
             terms.append((sign, numbers))
-        codes, names = pd.factorize(tasks, sort=True)
-        strata = codes if np.bincount(codes).min() >= _STRATUM else np.zeros(len(tasks), int)
+        known = {name: value for names, *values in runs for name, *value in zip(names, *values, strict=True)}
+        accuracies, images = zip(*(known[name] for name in keys), strict=True)
+        _, first = np.unique(place[1], return_index=True)
+        codes, groups = pd.factorize(frame["adapt_group"].astype("string").fillna("").to_numpy()[first], sort=True)
+        strata = codes if np.bincount(codes).min() >= _STRATUM else np.zeros(len(first), np.int64)
         return cls(
-            np.concatenate(accuracies)[first],
-            np.concatenate(images)[first],
-            tuple(terms),
-            tuple(int(c) for c in strata),
-            np.eye(len(names))[codes],
+            np.array(accuracies), np.array(images), tuple(terms), tuple(int(c) for c in strata), np.eye(len(groups))[codes]
         )
 
     @property
@@ -146,13 +129,28 @@ def _ratio(above: Floats, below: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     return np.divide(above, below, out=np.zeros(above.shape), where=some), some
 
 
-def _images(frame: pd.DataFrame, column: str) -> NDArray[np.int64]:
-    if column not in frame:
-        raise UserError(f"examples cannot be resampled: no column {column!r}")
-    unknown = frame[column].isna()
-    if bool(unknown.any()):
-        raise UserError(f"examples cannot be resampled: {rows(unknown)} do not say how many images there are ({column!r})")
-    return frame[column].to_numpy(np.int64)
+def _runs(
+    frame: pd.DataFrame, column: str, order: NDArray[np.int64], examples: bool
+) -> tuple[Sequence[Hashable], Sequence[float], Sequence[int]]:
+    """Runs, accuracies and numbers of images of a column's values; without examples every value is a run of its own."""
+    accuracies = frame[column].to_numpy(float)[order].tolist()
+    if not examples:
+        return [(column, i) for i in range(len(frame))], accuracies, [0] * len(frame)
+    if not column.startswith("test"):
+        raise UserError(f"examples are redrawn for test accuracies, not for {column!r}")
+    run, images = (f"{name}{column.removeprefix('test')}" for name in ("adapt_filename", "n_test"))
+    for needed in (run, images):
+        if needed not in frame:
+            raise UserError(f"examples cannot be resampled: no column {needed!r}")
+        if bool((unknown := frame[needed].isna().to_numpy()).any()):
+            raise UserError(f"examples cannot be resampled: {needed!r} is empty for {_where(frame, np.flatnonzero(unknown))}")
+    named = frame[["adapt_ds", run]].to_numpy()[order].tolist()
+    return [tuple(pair) for pair in named], accuracies, frame[images].to_numpy(np.int64)[order].tolist()
+
+
+def _where(frame: pd.DataFrame, positions: NDArray[np.int64]) -> str:
+    name, task = frame[["name", "adapt_ds"]].iloc[int(positions[0])]
+    return f"{name} on {task}"
 
 
 @lru_cache(maxsize=16)

@@ -16,18 +16,17 @@ COLUMNS = ("strategy", "budget", "tasks", "left_out", "regret", "low", "high", "
 
 
 def budgets(checkpoints: int) -> list[int]:
-    """Budgets to compare at: 1, 2, 3, 5, 8, 13 ... and all; each step costs about as much again as all before it.
+    """Budgets to compare at: 1, 2, 3, 5, 8, 13 ... and all; steps that grow as the pool does.
 
     Raises:
       UserError: there is no checkpoint.
     """
     if checkpoints < 1:
         raise UserError("a pool without checkpoints has no budget")
-    found, following = [1], 2
-    while following < checkpoints:
-        found.append(following)
-        following += found[-2] if len(found) > 1 else 1
-    return sorted({*found, checkpoints})
+    found = [1, 2]
+    while found[-1] < checkpoints:
+        found.append(found[-1] + found[-2])
+    return sorted({min(budget, checkpoints) for budget in found})
 
 
 def curves(

@@ -73,7 +73,7 @@ def verdict(difference: Interval, first: str, second: str) -> str:
     if not difference.known:
         return f"not separable: {difference.tasks} tasks are too few to say (difference {_points(difference.estimate)} points)"
     if not difference.separable:
-        return f"not separable: {difference} points on {difference.tasks} tasks hold 0"
+        return f"not separable: {difference} points on {difference.tasks} tasks, which holds 0"
     better, worse = (first, second) if difference.estimate > 0 else (second, first)
     sign = 1 if difference.estimate > 0 else -1
     ends = sorted((sign * difference.low, sign * difference.high))

@@ -41,8 +41,8 @@ def means(comparison: pd.DataFrame, over: Collection[str] = IN_GENERAL) -> pd.Da
       (every task weighs the same) or `mean_of_group_means` (every group weighs the same; overall only, as within a group the
       two agree). `val`, `test`, `regret`: means, fractions, over seeds first. `test_low`, `test_high`, `regret_low`,
       `regret_high`: 95% intervals, empty where there is too little to resample (under six tasks, say). Costs: sums over
-      tasks of the mean over seeds. The rows named `all models` average the models' rows; `tasks`, `left_out` and the costs are sums
-      there too.
+      tasks of the mean over seeds. The rows named `all models` average the models' rows; `tasks`, `left_out` and the costs are
+      sums there too.
 
     Raises:
       UserError: a strategy has several rows on one task, or what `interval` raises.
@@ -88,7 +88,8 @@ def task_means(comparison: pd.DataFrame, over: Collection[str] = (EXAMPLES,)) ->
     tasks = _over_seeds(by_seed)
     found: list[dict[str, Any]] = []
     for group in groups_of(tasks["adapt_group"]):
-        for (task, strategy), rows in tasks[tasks["adapt_group"] == group].groupby(["adapt_ds", "strategy"], sort=False):
+        of_group = tasks[tasks["adapt_group"] == group].sort_values("adapt_ds", kind="stable")
+        for (task, strategy), rows in of_group.groupby(["adapt_ds", "strategy"], sort=False):
             counted = rows[rows["complete"]]
             ends = _ends(by_seed[by_seed["adapt_ds"] == task], str(strategy), over, False)
             head = {"adapt_ds": task, "adapt_group": group, "strategy": strategy, "models": len(counted)}
