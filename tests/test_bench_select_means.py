@@ -94,7 +94,6 @@ def test_means_of_every_task():
     assert found["adapt_ds"].tolist() == [f"t{i}" for i in range(6) for _ in range(2)]
     first = found.iloc[0]
     assert first[["strategy", "models", "test"]].tolist() == ["upstream_best", 2, pytest.approx(0.84)]
-    # The two models chose runs of the same name, hence one run.
     assert first["test_low"] < 0.84 < first["test_high"]
     assert task_means(two, over=())["test_low"].isna().all()
 

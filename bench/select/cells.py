@@ -144,8 +144,8 @@ def _runs(
             raise UserError(f"examples cannot be resampled: no column {needed!r}")
         if bool((unknown := frame[needed].isna().to_numpy()).any()):
             raise UserError(f"examples cannot be resampled: {needed!r} is empty for {_where(frame, np.flatnonzero(unknown))}")
-    named = frame[["adapt_ds", run]].to_numpy()[order].tolist()
-    return [tuple(pair) for pair in named], accuracies, frame[images].to_numpy(np.int64)[order].tolist()
+    named = frame[["name", "adapt_ds", run]].to_numpy()[order].tolist()
+    return [tuple(name) for name in named], accuracies, frame[images].to_numpy(np.int64)[order].tolist()
 
 
 def _where(frame: pd.DataFrame, positions: NDArray[np.int64]) -> str:
