@@ -1,4 +1,4 @@
-"""Upstream-best against adapt-all: accuracy, regret and cost of every model on every task.
+"""A few strategies, upstream-best against adapt-all say: accuracy, regret and cost of every model on every task.
 
 Source: "How to train your ViT?", section 4.5 and Fig. 5 left, which shows the regret with the other sign.
 """
@@ -15,16 +15,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from bench.points.tasks import GROUPS
-from bench.report import figures, order
+from bench.report import figures, forest, order, styles
 from bench.report.figures import plain, points
-from bench.select.means import ALL_MODELS, OVER_TASKS, OVERALL, UNGROUPED, means
+from bench.select.means import ALL_MODELS, OVER_TASKS, OVERALL, UNGROUPED, groups_of, means
+from bench.select.measures import REFERENCE
 from bench.select.runs import require
-from bench.select.strategies import RESULT
 
-_REFERENCE = "adapt_all"
-_STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#56B4E9", "v"), ("#E69F00", "P"))
-"""Okabe and Ito's colours, safe for the colour-blind; the shapes tell them apart in grey."""
+NEEDED = ("name", "adapt_ds", "adapt_group", "adapt_synthetic", "strategy", "val", "test", "finetunes", "regret")
+FEW = 3
+"""Strategies that a line of the figure can hold."""
 _LINE = 0.21
 _WIDTHS = (3.3, 1.9, 1.8)
 _TOP, _BOTTOM, _GAP = 0.45, 0.55, 0.2
@@ -44,9 +43,10 @@ def draw(comparison: pd.DataFrame) -> Figure:
 
     A block per task, ordered by task group, rendered tasks labelled "(synthetic)"; a line per model and task. The last block
     is the mean over tasks of each model, over the tasks where all strategies have a test score. Hollow marks are `adapt_all`.
+    Of more than `FEW` strategies it is the figure of `bench.report.forest`.
 
     Args:
-      comparison: as `bench.select.strategies.compare` returns it.
+      comparison: columns `NEEDED`, at one budget, as `compare` returns them.
 
     Returns:
       A figure of its own, unknown to pyplot.
@@ -54,9 +54,11 @@ def draw(comparison: pd.DataFrame) -> Figure:
     Raises:
       UserError: a column is missing or there is nothing to compare.
     """
-    require(comparison, RESULT)
-    rows = _rows(comparison)
+    require(comparison, NEEDED)
     strategies = list(dict.fromkeys(comparison["strategy"]))
+    if len(strategies) > FEW:
+        return forest.draw(comparison)
+    rows = _rows(comparison)
     left = 0.5 + 0.075 * max(len(row.label) for row in rows if row.values is not None)
     width = left + sum(_WIDTHS) + 2 * _GAP + 0.2
     body = _LINE * (rows[-1].y + 1)
@@ -73,15 +75,15 @@ def draw(comparison: pd.DataFrame) -> Figure:
         ax.tick_params(axis="x", labelsize=8)
         ax.set_yticks([])
         axes.append(ax)
-    styles = {s: (*_STYLES[i % len(_STYLES)], s == _REFERENCE) for i, s in enumerate(strategies)}
+    marks = {s: (style.colour, style.marker, s == REFERENCE) for s, style in styles.strategies(strategies).items()}
     for row in rows:
         if row.values is not None:
-            _line(axes, row, styles)
+            _line(axes, row, marks)
     _labels(axes[0], rows, left)
     _finish(axes)
     handles = [
         Line2D([], [], color=c, marker=m, markerfacecolor="white" if hollow else c, linestyle="", label=plain(s))
-        for s, (c, m, hollow) in styles.items()
+        for s, (c, m, hollow) in marks.items()
     ]
     fig.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(0.1 / width, 1), ncols=len(handles), frameon=False, fontsize=9
@@ -101,14 +103,12 @@ def task_label(name: str, synthetic: object) -> str:
 
 def _rows(comparison: pd.DataFrame) -> list[_Row]:
     tasks = comparison.assign(adapt_group=comparison["adapt_group"].fillna(UNGROUPED))
-    groups = [g for g in GROUPS if (tasks["adapt_group"] == g).any()]
-    groups += sorted(set(tasks["adapt_group"]).difference(GROUPS))
     blocks: list[tuple[str, pd.DataFrame]] = []
-    for group in groups:
+    for group in groups_of(tasks["adapt_group"]):
         for task, rows in tasks[tasks["adapt_group"] == group].groupby("adapt_ds"):
             synthetic = bool(rows["adapt_synthetic"].fillna(False).any())
             blocks.append((f"{task_label(str(task), synthetic)}, {group}", rows))
-    mean = means(comparison)
+    mean = means(comparison, over=())
     mean = mean[(mean["scope"] == OVERALL) & (mean["convention"] == OVER_TASKS) & (mean["name"] != ALL_MODELS)]
     if len(blocks) > 1:
         blocks.append(("mean over tasks, fine-tunes in total", mean))
@@ -123,7 +123,7 @@ def _rows(comparison: pd.DataFrame) -> list[_Row]:
     return out
 
 
-def _line(axes: list[Axes], row: _Row, styles: dict[str, tuple[str, str, bool]]) -> None:
+def _line(axes: list[Axes], row: _Row, marks: dict[str, tuple[str, str, bool]]) -> None:
     accuracy, regret, cost = axes
     values = row.values
     assert values is not None
@@ -133,7 +133,7 @@ def _line(axes: list[Axes], row: _Row, styles: dict[str, tuple[str, str, bool]])
     else:
         accuracy.plot([tests.min(), tests.max()], [row.y, row.y], color="#9a9a9a", linewidth=1.6, zorder=1)
     for record in values.to_dict("records"):
-        colour, marker, hollow = styles[str(record["strategy"])]
+        colour, marker, hollow = marks[str(record["strategy"])]
         # The hollow mark lies below and is larger, so that two equal values are seen as two marks.
         mark: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": ""}
         mark |= {"markerfacecolor": "white" if hollow else colour}
