@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ def budgets(checkpoints: int) -> list[int]:
 
 
 def curves(
-    comparisons: Iterable[pd.DataFrame] | pd.DataFrame, over: Collection[str] = IN_GENERAL, cost: str | None = None
+    comparisons: Mapping[int, pd.DataFrame], over: Collection[str] = IN_GENERAL, cost: str | None = None
 ) -> pd.DataFrame:
     """Mean regret of every strategy at every budget, with its interval and with the share of adapt-all's cost that it took.
 
@@ -38,7 +38,8 @@ def curves(
     curve never changes because its tasks do.
 
     Args:
-      comparisons: what `compare` returned at several budgets, or these rows in one frame; column `budget`.
+      comparisons: what `compare` returned, by the budget that it was asked for. (A pool that is smaller than the budget is
+        adapted as a whole; it counts at that budget as well.)
       over: what the intervals resample (`bench.select.intervals`).
       cost: the column of a comparison whose share is taken; None for FLOPs where all are known, else fine-tunes.
 
@@ -48,10 +49,12 @@ def curves(
       budget, has one row. Shares are empty where the reference's cost is 0 or unknown.
 
     Raises:
-      UserError: a missing column, no `adapt_all`, an unknown cost, or no task that counts.
+      UserError: no comparison, a missing column, no `adapt_all`, an unknown cost, or no task that counts.
     """
-    frame = comparisons if isinstance(comparisons, pd.DataFrame) else pd.concat(list(comparisons), ignore_index=True)
-    if missing := [c for c in (*POOL, "adapt_group", "strategy", "budget", "regret", "finetunes") if c not in frame]:
+    if not comparisons:
+        raise UserError("no curve without a comparison at some budget")
+    frame = pd.concat([found.assign(budget=budget) for budget, found in comparisons.items()], ignore_index=True)
+    if missing := [c for c in (*POOL, "adapt_group", "strategy", "regret", "finetunes") if c not in frame]:
         raise UserError(f"no curve without the column {', '.join(map(repr, missing))}")
     if cost is not None and (cost not in COSTS or cost not in frame):
         raise UserError(f"no cost {cost!r} was compared; {choose_from(cost, [c for c in COSTS if c in frame])}")
@@ -70,7 +73,7 @@ def curves(
         mine = counted[counted["strategy"] == strategy]
         if strategy == REFERENCE:
             mine = mine.drop_duplicates([*POOL, *(["seed"] if "seed" in mine else [])])
-            mine = mine.assign(budget=mine["budget"].max())
+            mine = mine.assign(budget=max(comparisons))
         for budget, rows in mine.groupby("budget"):
             mean = interval(rows, "regret", over)
             share = rows[cost].astype(float).to_numpy() / whole.where(whole > 0).reindex(rows.set_index(POOL).index).to_numpy()
