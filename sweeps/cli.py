@@ -398,7 +398,7 @@ def select(table: Path, output: Path | None) -> None:
     """Compare ways of choosing a checkpoint: test score, regret and cost per model and task, as CSV."""
     from bench.records.table import read_table
     from bench.report import selection
-    from bench.select.strategies import compare
+    from bench.select.compare import compare
 
     compared = compare(read_table(table))
     if output is not None:

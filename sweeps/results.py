@@ -34,7 +34,7 @@ def write_results(workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame:
     from bench.report import heatmap, page, selection
     from bench.report.recommended import recommend
     from bench.report.text import to_text
-    from bench.select.strategies import compare
+    from bench.select.compare import compare
 
     folder, table = workdir.path, table_of(workdir)
     write_table(table, folder / "table.csv")

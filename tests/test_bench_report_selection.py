@@ -3,7 +3,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.report import selection
-from bench.select.strategies import RESULT
+from bench.select.compare import RESULT
 
 
 def comparison(*entries):

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from bench.errors import UserError
 from bench.records.schema import COLUMNS
-from bench.select import strategies
+from bench.select.compare import RESULT, compare
 from bench.select.means import means
 from bench.select.runs import upstream_runs
-from bench.select.strategies import STRATEGIES, Choice, compare
+from bench.select.strategies import STRATEGIES
+from bench.select.strategy import Choice, Strategy
 
 
 def frame(rows):
@@ -47,6 +48,7 @@ def transfer(upstream, lr, val, test, task="digits", status="ok", group="natural
     }
 
 
+BOTH = ("upstream_best", "adapt_all")
 A, B = run("a", 0.90), run("b", 0.80)
 SMALL = frame(
     [
@@ -65,7 +67,7 @@ def pick(table, strategy, task="digits", **more):
 
 def test_hand_computed_comparison():
     found = compare(SMALL)
-    assert list(found.columns) == list(strategies.RESULT)
+    assert list(found.columns) == list(RESULT)
     assert found["strategy"].tolist() == ["upstream_best", "adapt_all"]
     assert found["filename"].tolist() == ["a", "b"]
     assert found["adapt_filename"].tolist() == ["a--digits-lr_0.03", "b--digits-lr_0.01"]
@@ -121,17 +123,34 @@ def test_upstream_best_without_transfers_is_not_replaced_by_another():
     assert np.isnan(first["regret"])
 
 
-def test_imagenet_is_chosen_by_imagenet_v2_and_the_two_scales_never_compete():
+@pytest.mark.parametrize("ds", ["i21k", "i21k_30", "i21k_bv", "i21k_10pct"])
+def test_imagenet_is_chosen_by_imagenet_v2_and_the_two_scales_never_compete(ds):
     facts = {"task": "imagenet2012"}
+    a, b = run("a", 0.90, ds=ds), run("b", 0.80, ds="i1k")
     both = [
-        transfer(A, 0.01, 0.90, 0.80, **facts, adapt_final_val_v2=0.70),
-        transfer(A, 0.03, 0.85, 0.82, **facts, adapt_final_val_v2=0.72),
+        transfer(a, 0.01, 0.90, 0.80, **facts, adapt_final_val_v2=0.70),
+        transfer(a, 0.03, 0.85, 0.82, **facts, adapt_final_val_v2=0.72),
     ]
     chosen = pick(frame(both), "adapt_all", "imagenet2012")
     assert (chosen["adapt_filename"], chosen["val"]) == ("a--imagenet2012-lr_0.03", 0.72)
-    mixed = [*both, transfer(B, 0.01, 0.80, 0.10, **facts)]
+    assert chosen["val_split"] == "imagenet_v2"
+    mixed = [*both, transfer(b, 0.01, 0.80, 0.10, **facts)]
     chosen = pick(frame(mixed), "adapt_all", "imagenet2012")
     assert (chosen["adapt_filename"], chosen["val"]) == ("a--imagenet2012-lr_0.01", 0.90)
+    assert chosen["val_split"] == "val"
+    # One checkpoint that saw the images is enough.
+    known = [*both, transfer(b, 0.01, 0.80, 0.10, **facts, adapt_final_val_v2=0.75)]
+    assert pick(frame(known), "adapt_all", "imagenet2012")["adapt_filename"] == "b--imagenet2012-lr_0.01"
+
+
+def test_minival_selects_where_no_checkpoint_saw_it():
+    upstream = run("a", 0.9, ds="i1k")
+    rows = [
+        transfer(upstream, lr, val, 0.8, "imagenet2012", adapt_final_val_v2=v2)
+        for lr, val, v2 in ((0.01, 0.9, 0.1), (0.03, 0.8, 0.9))
+    ]
+    chosen = pick(frame(rows), "adapt_all", "imagenet2012")
+    assert (chosen["adapt_filename"], chosen["val"], chosen["val_split"]) == ("a--imagenet2012-lr_0.01", 0.9, "val")
 
 
 def test_v2_counts_for_imagenet_only():
@@ -145,31 +164,37 @@ def test_pools_are_per_model_and_can_be_restricted_to_upstream_sets():
     table = frame(
         [transfer(A, 0.01, 0.7, 0.6), transfer(small, 0.01, 0.8, 0.5), transfer(other, 0.01, 0.2, 0.2)],
     )
-    assert compare(table)["name"].tolist() == ["NFNet-mu", "NFNet-mu", "ViT-mu", "ViT-mu"]
-    assert compare(table, ["mnist5k"])["filename"].tolist() == ["other", "other", "a", "a"]
-    assert compare(table)["filename"].tolist() == ["other", "other", "small", "small"]
+    assert compare(table, strategies=BOTH)["name"].tolist() == ["NFNet-mu", "NFNet-mu", "ViT-mu", "ViT-mu"]
+    assert compare(table, ds=["mnist5k"], strategies=BOTH)["filename"].tolist() == ["other", "other", "a", "a"]
+    assert compare(table, strategies=BOTH)["filename"].tolist() == ["other", "other", "small", "small"]
+    together = compare(table, strategies=BOTH, pool="all")
+    assert together["name"].tolist() == ["any model"] * 2
+    assert together["filename"].tolist() == ["small", "small"]
     with pytest.raises(UserError, match=r"no run of the table has ds 'mnist5k_10pc'; did you mean 'mnist5k_10pct'"):
-        compare(table, ["mnist5k_10pc"])
+        compare(table, ds=["mnist5k_10pc"])
 
 
 def test_strategies_never_see_a_test_column():
     seen = []
 
-    def spy(checkpoints, transfers):
-        seen.extend([*checkpoints.columns, *transfers.columns])
-        return Choice(None, None, ())
+    def spy(pool, budget):
+        for frame in (pool.checkpoints, pool.runs, pool.scores, pool.history):
+            seen.extend(frame.columns)
+        yield list(pool.runs.index)
+        return Choice(None, None, "")
 
-    compare(SMALL.assign(adapt_final_test_v2=1.0, extra=2.0), strategies={"spy": spy})
-    assert "final_val" in seen
-    assert "score" in seen
+    compare(SMALL.assign(adapt_final_test_v2=1.0, extra=2.0), strategies=[Strategy("spy", "", spy, usual=None)])
+    assert {"final_val", "adapt_lr", "score"} <= set(seen)
     assert not [c for c in seen if "test" in c or c == "extra"]
 
 
-def test_a_new_strategy_is_a_function_and_an_entry():
-    def first(checkpoints, transfers):
-        return Choice(str(checkpoints.at[0, "filename"]), int(transfers.index[0]), (int(transfers.index[0]),))
+def test_a_new_strategy_is_a_coroutine():
+    def first(pool, budget):
+        run = pool.runs.index[0]
+        yield [run]
+        return Choice(pool.runs.at[run, "filename"], run, "the first")
 
-    found = compare(SMALL, strategies={**STRATEGIES, "first": first})
+    found = compare(SMALL, strategies=[*BOTH, Strategy("first", "", first)])
     assert found["strategy"].tolist() == ["upstream_best", "adapt_all", "first"]
     assert found.iloc[2][["test", "finetunes", "train_seconds"]].tolist() == [0.71, 1, 2.0]
     assert found.iloc[2]["regret"] == pytest.approx(0.03)
@@ -246,7 +271,7 @@ def test_the_released_index_has_groups_too():
 def test_no_transfers_is_an_empty_comparison():
     found = compare(frame([A, B]))
     assert found.empty
-    assert list(found.columns) == list(strategies.RESULT)
+    assert list(found.columns) == list(RESULT)
     assert means(found).empty
 
 

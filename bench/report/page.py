@@ -19,9 +19,9 @@ from bench.report.figures import points, rendered
 from bench.report.provenance import missing_cells, provenance, warnings
 from bench.report.recommended import recommend
 from bench.report.text import shown_strings
+from bench.select.compare import compare
 from bench.select.means import means
 from bench.select.runs import upstream_runs
-from bench.select.strategies import compare
 
 _RUN_COLUMNS = ("filename", "name", "ds", "aug", "wd", "do", "sd", "lr", "epochs", "seed", "status", "final_val", "final_test")
 _PERCENT = ("val", "test", "final_val", "final_test")
@@ -69,7 +69,7 @@ def write_page(
 def render(table: pd.DataFrame, title: str, notes: Mapping[str, object], ds: Iterable[str] | None = None) -> str:
     """The page of `write_page` as a string."""
     ds = None if ds is None else list(ds)
-    compared, runs = compare(table, ds), upstream_runs(table)
+    compared, runs = compare(table, ds=ds), upstream_runs(table)
     recommended = recommend(table, ds)
     source = resources.files("bench.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 
 from bench.report.text import FACTS, HEAD, SIZES, TAIL, to_text
+from bench.select.compare import compare
+from bench.select.pools import pools
 from bench.select.runs import best
-from bench.select.strategies import compare, pools
 
 __all__ = ["recommend", "to_text"]
 
@@ -37,10 +38,10 @@ def recommend(table: pd.DataFrame, ds: Iterable[str] | None = None) -> pd.DataFr
       model of which no run ended.
 
     Raises:
-      UserError: as `bench.select.strategies.compare`.
+      UserError: as `bench.select.compare.compare`.
     """
     ds = None if ds is None else list(ds)
-    compared = compare(table, ds)
+    compared = compare(table, ds=ds, strategies=("upstream_best", "adapt_all"))
     tasks = sorted(compared["adapt_ds"].unique())
     rows = []
     for name, pool in pools(table, ds).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -72,7 +73,7 @@ def transfer_runs(table: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["filename", "adapt_filename"], ignore_index=True)
 
 
-def best(scores: pd.Series) -> int | None:
+def best(scores: pd.Series) -> Any:
     """Label of the highest score, the first of them where several tie; None where there is no score."""
     present = scores.dropna().astype(float)
-    return None if present.empty else int(present.index[int(present.to_numpy().argmax())])
+    return None if present.empty else present.index[int(present.to_numpy().argmax())]
