@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.errors import UserError
+from bench.errors import UserError, choose_from
 from bench.points.tasks import TASKS
 from bench.records import scores as scoring
 from bench.select.drive import drive
@@ -62,6 +62,7 @@ def compare(
     strategies: Iterable[str | Strategy] | None = None,
     budget: int | None = None,
     pool: str = "model",
+    tasks: Iterable[str] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """What every strategy gets and costs, for every pool and every task that it was transferred to.
@@ -73,6 +74,7 @@ def compare(
       strategies: names or strategies; None for all of `STRATEGIES` that the table and the scores give something to choose by.
       budget: number of checkpoints that each may adapt; None for what is usual for each.
       pool: `model`, checkpoints of each model compete, or `all`, those of all models together.
+      tasks: those to compare on; None for all. The others remain what is known of earlier tasks.
       seed: of strategies that draw.
 
     Returns:
@@ -91,14 +93,16 @@ def compare(
 
     Raises:
       UserError: a column of `NEEDED` is missing, the table is empty or contradicts itself, mixes versions of a task, `ds`,
-        `pool` or a strategy is unknown, the budget is below 1, a score is not a number, or a strategy that was asked for needs scores
-        that nobody measured.
+        `tasks`, `pool` or a strategy is unknown, the budget is below 1, a score is not a number, or a strategy that was asked
+        for needs scores that nobody measured.
     """
     require(table, NEEDED)
     by_name = pools(table, ds, pool)
     transfers = transfer_runs(table)
     refuse_mixtures(transfers[transfers["filename"].isin([f for rows in by_name.values() for f in rows["filename"]])])
-    all_of = list(contests(by_name, transfers, None if scores is None else scoring.check(scores), seed))
+    measured = None if scores is None else scoring.check(scores)
+    wanted = None if tasks is None else _known(tasks, transfers)
+    all_of = [c for c in contests(by_name, transfers, measured, seed) if wanted is None or c.pool.task in wanted]
     chosen_by = _usable(all_of) if strategies is None else _checked(strategies, all_of)
     records: list[dict[str, Any]] = []
     for contest in all_of:
@@ -107,6 +111,14 @@ def compare(
             allowed, choice, asked = _play(contest, strategy, budget)
             records.append(_row(contest, strategy, allowed, choice, asked, reference))
     return pd.DataFrame(records, columns=list(RESULT)).astype(RESULT)
+
+
+def _known(tasks: Iterable[str], transfers: pd.DataFrame) -> list[str]:
+    known = sorted(transfers["adapt_ds"].unique())
+    for wanted in (tasks := list(tasks)):
+        if wanted not in known:
+            raise UserError(f"no run of the table was transferred to {wanted!r}; {choose_from(wanted, known)}")
+    return tasks
 
 
 def _usable(all_of: list[Contest]) -> list[Strategy]:
