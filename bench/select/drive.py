@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 
@@ -39,7 +40,9 @@ class Driver:
             raise UserError(strategy.complaint(lacking[0]))
         self.budget = strategy.budget(pool, budget)
         self.choice: Choice | None = None
-        self._strategy, self._pool = strategy, pool
+        self._strategy, self._task = strategy, pool.task
+        self._checkpoint_of: dict[Any, str] = pool.runs["filename"].to_dict()
+        self._adapted: set[str] = set()
         self._scores: dict[str, float | None] = {}  # None: not answered yet
         self._question: list[str] = []
         self._ask = strategy.choose(pool.copy(), self.budget)
@@ -92,13 +95,12 @@ class Driver:
         self.choice = choice
 
     def _check(self) -> None:
-        known = self._pool.runs["filename"]
         for run in self._question:
-            if run not in known.index:
-                raise self._broke(f"asked for {run!r}, which is no run of {self._pool.task}")
-        adapted = known.loc[self.asked].nunique()
-        if adapted > self.budget:
-            raise self._broke(f"asked for runs of {adapted} checkpoints, but may adapt {self.budget}")
+            if run not in self._checkpoint_of:
+                raise self._broke(f"asked for {run!r}, which is no run of {self._task}")
+            self._adapted.add(self._checkpoint_of[run])
+        if len(self._adapted) > self.budget:
+            raise self._broke(f"asked for runs of {len(self._adapted)} checkpoints, but may adapt {self.budget}")
 
     def _broke(self, what: str) -> UserError:
         return UserError(f"strategy {self._strategy.name!r} {what}")

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from bench.errors import UserError
 from bench.records.schema import COLUMNS
+from bench.records.scores import COLUMNS as SCORES
 from bench.select.compare import RESULT, compare
 from bench.select.means import means
 from bench.select.runs import upstream_runs
-from bench.select.strategies import STRATEGIES
 from bench.select.strategy import Choice, Strategy
 
 
@@ -60,13 +60,25 @@ SMALL = frame(
 )
 
 
+PROXIES = ("linear_probe", "knn", "ridge_10", "logme")
+
+
+def probe(filename, score, value, split="val", side=28):
+    facts = {"filename": filename, "name": "ViT-mu", "adapt_ds": "digits", "adapt_resolution": side, "score": score}
+    return {**facts, "split": split, "n": 200, "value": value, "flops": 5e8, "seconds": 18.0}
+
+
+def score_table(rows):
+    return pd.DataFrame(rows, columns=[c.name for c in SCORES]).astype({c.name: c.dtype for c in SCORES})
+
+
 def pick(table, strategy, task="digits", **more):
     found = compare(table, **more)
     return found[(found["strategy"] == strategy) & (found["adapt_ds"] == task)].iloc[0]
 
 
 def test_hand_computed_comparison():
-    found = compare(SMALL)
+    found = compare(SMALL, strategies=BOTH)
     assert list(found.columns) == list(RESULT)
     assert found["strategy"].tolist() == ["upstream_best", "adapt_all"]
     assert found["filename"].tolist() == ["a", "b"]
@@ -87,8 +99,10 @@ def test_regret_is_negative_where_the_cheaper_choice_is_better():
 def test_ties_take_the_smallest_name_whatever_the_order_of_rows(order):
     c, d = run("c", 0.9), run("d", 0.9)
     table = frame([transfer(u, lr, 0.7, 0.5) for u in (d, c) for lr in (0.03, 0.01)][::order])
-    for strategy in STRATEGIES:
-        assert pick(table, strategy)["adapt_filename"] == "c--digits-lr_0.01"
+    found = compare(table, score_table([probe(u, score, 0.5) for u in "cd" for score in PROXIES])).set_index("strategy")
+    # Chance prefers nobody.
+    assert found.drop("random_k")["adapt_filename"].eq("c--digits-lr_0.01").all()
+    assert {"hybrid", "thrifty", "halving", "ridge"} < set(found.index)
 
 
 def test_diverged_and_missing_scores_never_win():
@@ -177,7 +191,7 @@ def test_pools_are_per_model_and_can_be_restricted_to_upstream_sets():
 def test_strategies_never_see_a_test_column():
     seen = []
 
-    def spy(pool, budget):
+    def spy(pool, _budget):
         for frame in (pool.checkpoints, pool.runs, pool.scores, pool.history):
             seen.extend(frame.columns)
         yield list(pool.runs.index)
@@ -189,7 +203,7 @@ def test_strategies_never_see_a_test_column():
 
 
 def test_a_new_strategy_is_a_coroutine():
-    def first(pool, budget):
+    def first(pool, _budget):
         run = pool.runs.index[0]
         yield [run]
         return Choice(pool.runs.at[run, "filename"], run, "the first")
@@ -200,26 +214,124 @@ def test_a_new_strategy_is_a_coroutine():
     assert found.iloc[2]["regret"] == pytest.approx(0.03)
 
 
-scores = st.one_of(st.none(), st.sampled_from([0.1, 0.2, 0.5, 0.9]))
+# One of few values, so that ties are common.
+numbers = st.one_of(st.none(), st.sampled_from([0.1, 0.2, 0.5, 0.9]))
+CHOSEN = [c for c in RESULT if c not in ("test", "regret")]
 
 
-@settings(deadline=None)
-@given(st.lists(st.tuples(scores, st.lists(st.tuples(scores, scores), max_size=3)), min_size=1, max_size=5), st.randoms())
+@settings(deadline=None, max_examples=15)
+@given(st.lists(st.tuples(numbers, st.lists(st.tuples(numbers, numbers), max_size=3)), min_size=1, max_size=5), st.randoms())
 def test_choices_do_not_depend_on_test_scores_or_row_order(runs: list, rng: random.Random):
-    rows = []
+    rows, probes = [], []
     for i, (final_val, transfers) in enumerate(runs):
         upstream = {**run(f"u{i}", final_val), "final_test": rng.random()}
         rows += [transfer(upstream, lr, val, test) for lr, (val, test) in enumerate(transfers)] or [upstream]
-    table = frame(rows)
-    before = compare(table)
+        probes += [probe(f"u{i}", score, rng.random(), split) for score in PROXIES for split in ("val", "test")]
+    table, scores = frame(rows), score_table(probes)
+    before = compare(table, scores)
     shuffled = table.sample(frac=1, random_state=rng.randrange(1000)).reset_index(drop=True)
     shuffled["adapt_final_test"] = rng.sample(table["adapt_final_test"].tolist(), len(table))
-    after = compare(shuffled)
-    chosen = ["name", "adapt_ds", "strategy", "filename", "adapt_filename", "val", "finetunes", "train_seconds"]
-    pd.testing.assert_frame_equal(before[chosen], after[chosen])
+    shuffled["final_test"] = None
+    mixed = scores.sample(frac=1, random_state=rng.randrange(1000)).reset_index(drop=True)
+    mixed["value"] = mixed["value"].where(mixed["split"] == "val", rng.random())
+    after = compare(shuffled, mixed)
+    pd.testing.assert_frame_equal(before[CHOSEN], after[CHOSEN])
+    everything = before[before["strategy"] == "adapt_all"].iloc[:1]
     if not before.empty:
-        assert before.loc[before["strategy"] == "adapt_all", "regret"].fillna(0).eq(0).all()
-        assert (before.groupby("name")["val"].first().fillna(0) <= before.groupby("name")["val"].last().fillna(1)).all()
+        assert everything["regret"].fillna(0).eq(0).all()
+        assert (before["val"].fillna(0) <= everything["val"].fillna(1).iloc[0]).all()
+
+
+def test_scores_select_and_probing_every_checkpoint_is_paid_for():
+    scores = score_table([probe("a", "knn", 0.3), probe("b", "knn", 0.4), probe("b", "knn", 0.2, "test")])
+    found = compare(SMALL.assign(adapt_train_flops=1e9), scores, strategies=["knn", "upstream_best", "adapt_all"])
+    assert found["filename"].tolist() == ["b", "a", "b"]
+    assert found["flops"].tolist() == [2e9 + 2 * 5e8, 2e9, 4e9]
+    assert found["chip_hours"].tolist() == pytest.approx([(4 + 2 * 18) / 3600, 4 / 3600, 8 / 3600])
+    assert found["train_seconds"].tolist() == [4.0, 4.0, 8.0]
+
+
+def test_scores_at_several_resolutions_are_those_of_the_lowest():
+    rows = [probe("a", "knn", 0.9, side=56), probe("a", "knn", 0.3), probe("b", "knn", 0.4)]
+    assert compare(SMALL, score_table(rows), strategies=["knn"])["filename"].tolist() == ["b"]
+
+
+def test_strategies_without_what_they_need_are_left_out_unless_they_are_asked_for():
+    bare = ["upstream_best", "adapt_all", "random_k", "halving"]
+    assert compare(SMALL)["strategy"].tolist() == bare
+    scores = score_table([probe("a", "knn", 0.3), probe("b", "knn", 0.4)])
+    assert set(compare(SMALL, scores)["strategy"]) == {*bare, "knn"}
+    message = r"strategy 'logme' needs the score 'logme', which no checkpoint of the pool has; .*`augreg transfer"
+    for given_scores in (None, scores):
+        with pytest.raises(UserError, match=message):
+            compare(SMALL, given_scores, strategies=["logme"])
+    elsewhere = frame([*SMALL.to_dict("records"), transfer(A, 0.01, 0.5, 0.5, "pets"), transfer(B, 0.01, 0.4, 0.4, "pets")])
+    chosen = pick(elsewhere, "knn", "pets", scores=scores)
+    assert (chosen["finetunes"], chosen["why"]) == (0, "no checkpoint has knn here")
+    assert pd.isna(chosen["filename"])
+
+
+def test_history_is_of_other_tasks_and_never_of_the_same_images():
+    tasks = ("vtab_dtd", "vtab1k_dtd", "vtab_svhn")
+    rows = [
+        transfer(u, 0.01, val, val, task)
+        for u, vals in ((A, (0.1, 0.9, 0.4)), (B, (0.2, 0.1, 0.5)))
+        for task, val in zip(tasks, vals, strict=True)
+    ]
+    table = frame(rows)
+    # Of the 1,000 images' task the full one is no other task: only svhn counts, which prefers b.
+    assert pick(table, "static", "vtab1k_dtd")["filename"] == "b"
+    assert pick(table, "static", "vtab_svhn")["filename"] == "a"
+    only = compare(table, strategies=["static"], tasks=["vtab_svhn"])
+    assert only["filename"].tolist() == ["a"]
+    with pytest.raises(UserError, match="no run of the table was transferred to 'vtab_svh'; did you mean 'vtab_svhn'"):
+        compare(table, tasks=["vtab_svh"])
+
+
+def test_budgets():
+    c = run("c", 0.70)
+    table = frame([*SMALL.to_dict("records"), transfer(c, 0.01, 0.9, 0.9)])
+    for budget, filename, adapted in ((None, "a", 1), (1, "a", 1), (2, "b", 2), (3, "c", 3), (9, "c", 3)):
+        chosen = pick(table, "upstream_best", budget=budget)
+        assert (chosen["filename"], chosen["adapted"], chosen["budget"]) == (filename, adapted, adapted)
+    everything = pick(table, "adapt_all", budget=1)
+    assert (everything["adapted"], everything["budget"]) == (3, 3)
+    with pytest.raises(UserError, match="a budget of 0 checkpoints"):
+        compare(SMALL, budget=0)
+
+
+def test_flops_are_recorded_or_follow_from_the_name():
+    upstream = "Ti_16-i21k-300ep-lr_0.001-aug_none-wd_0.03-do_0.0-sd_0.0"
+    name = f"{upstream}--cifar100-steps_10k-lr_0.01-res_224"
+    row = transfer(run(upstream, 0.5, name="Ti/16", ds="i21k"), 0.01, 0.8, 0.8, "cifar100", adapt_filename=name)
+    # Three forward passes of 512 images in each of 10,000 steps; 1.26 G multiply-adds each, 2.5 GFLOPs.
+    found = compare(frame([row]), strategies=["adapt_all"]).iloc[0]
+    assert found["flops"] == pytest.approx(3 * 512 * 10_000 * 2.5e9, rel=0.02)
+    assert found["n_test"] == 10_000
+    recorded = compare(frame([{**row, "adapt_train_flops": 7.0, "adapt_n_test": 5}]), strategies=["adapt_all"]).iloc[0]
+    assert (recorded["flops"], recorded["n_test"]) == (7.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "what"),
+    [
+        ("adapt_fit", ["tune", None, None, None], r"mix several protocols \(adapt_fit: train, tune\)"),
+        ("adapt_version", [1, 1, 2, 2], r"mix several versions of the task \(adapt_version: 1, 2\)"),
+        ("adapt_data_fingerprint", ["x", "x", "y", None], r"mix several data fingerprints \(adapt_data_fingerprint: x, y\)"),
+    ],
+)
+def test_runs_that_do_not_compare_are_refused(column, values, what):
+    with pytest.raises(UserError, match=f"the transfers to digits {what}"):
+        compare(SMALL.assign(**{column: pd.array(values, dtype=SMALL[column].dtype)}))
+    # What differs between tasks, or between the sizes in which images are kept, is no mixture.
+    pets = SMALL.assign(adapt_ds="pets", adapt_filename=SMALL["adapt_filename"] + "-pets", **{column: values[0]})
+    digits = SMALL.assign(**{column: values[-2]})
+    assert set(compare(pd.concat([digits, pets], ignore_index=True))["adapt_ds"]) == {"digits", "pets"}
+
+
+def test_images_kept_at_two_sizes_have_two_fingerprints():
+    table = SMALL.assign(adapt_resolution=[28, 56, 28, 56], adapt_data_fingerprint=["x", "y", "x", "y"])
+    assert pick(table, "adapt_all")["adapt_filename"] == "b--digits-lr_0.01"
 
 
 def test_means_under_both_conventions():
@@ -254,7 +366,7 @@ def test_means_under_both_conventions():
 
 def test_means_leave_out_a_task_that_one_strategy_has_no_score_on():
     table = frame([transfer(A, 0.01, 0.5, 0.5), transfer(B, 0.01, 0.4, 0.4), transfer(B, 0.01, 0.9, 0.9, task="pets")])
-    found = means(compare(table))
+    found = means(compare(table, strategies=BOTH))
     overall = found[(found["scope"] == "overall") & (found["convention"] == "mean_over_tasks")]
     assert overall[["tasks", "left_out"]].drop_duplicates().to_numpy().tolist() == [[1, 1]]
     assert overall["test"].tolist() == [0.5] * 4
@@ -264,8 +376,8 @@ def test_the_released_index_has_groups_too():
     table = SMALL.assign(adapt_group=pd.NA, adapt_synthetic=pd.NA).astype(
         {"adapt_group": "string", "adapt_synthetic": "boolean"}
     )
-    assert compare(table)["adapt_group"].tolist() == ["natural", "natural"]
-    assert compare(table)["adapt_synthetic"].tolist() == [False, False]
+    assert compare(table, strategies=BOTH)["adapt_group"].tolist() == ["natural", "natural"]
+    assert compare(table, strategies=BOTH)["adapt_synthetic"].tolist() == [False, False]
 
 
 def test_no_transfers_is_an_empty_comparison():
@@ -289,5 +401,12 @@ def test_errors_name_the_column():
         compare(SMALL.drop(columns="adapt_final_test"))
     with pytest.raises(UserError, match="no rows"):
         compare(SMALL.iloc[:0])
+    with pytest.raises(UserError, match="no pool 'modl'; did you mean 'model'"):
+        compare(SMALL, pool="modl")
+    bad = score_table([probe("a", "knn", 0.3), probe("b", "knn", None)])
+    with pytest.raises(UserError, match="scores, row 3: no value"):
+        compare(SMALL, bad)
+    with pytest.raises(UserError, match="the scores have no column 'split'"):
+        compare(SMALL, bad.drop(columns="split"))
     with pytest.raises(UserError, match=r"'a--digits-lr_0\.01' occurs twice"):
         compare(pd.concat([SMALL, SMALL.iloc[:1]], ignore_index=True))
