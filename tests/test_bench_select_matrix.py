@@ -12,9 +12,9 @@ from bench.errors import UserError
 from bench.points.tasks import TASKS
 from bench.points.vtab import FULL
 from bench.select import intervals, matrix, published
+from bench.select.compare import compare as compare_table
 from bench.select.matrix import LARGEST, by, checked, compare, read_matrix, static, static_in, to_table
 from bench.select.means import means
-from bench.select.strategies import compare as compare_table
 
 PUBLISHED = Path(__file__).parents[1] / "results" / "published"
 VTAB = published.vtab_full(PUBLISHED)
