@@ -13,6 +13,7 @@ import pandas as pd
 from bench.errors import UserError
 from bench.points.tasks import TASKS
 from bench.points.vtab import FULL
+from bench.select.matrix import LARGEST, by, compare, static, static_in
 
 VTAB, IMAGENET, FIGURE_5 = "vtab_full.csv", "imagenet_transfer.csv", "upstream_vs_downstream.csv"
 _SETS = {"i1k": 300 * 1.28e6, "i21k_30": 30 * 13e6, "i21k": 300 * 13e6}
@@ -48,6 +49,23 @@ def vtab_full(folder: Path) -> pd.DataFrame:
         "n_test",
     ]
     return rows[columns].sort_values(["candidate", "task"], ignore_index=True)
+
+
+def selection(folder: Path) -> pd.DataFrame:
+    """What rules that never look at the task lose on `vtab_full`, test on test: `bench.select.matrix.compare` of it.
+
+    Raises:
+      UserError: as `vtab_full`.
+    """
+    matrix = vtab_full(folder)
+    rules = {
+        "best ImageNet score, 224 px": by("imagenet_224"),
+        "best ImageNet score, 384 px": by("imagenet_384"),
+        "largest": LARGEST,
+        "static": static,
+        "static in the group": static_in(dict(zip(matrix["task"], matrix["group"], strict=True))),
+    }
+    return compare(matrix, rules, test_on_test=True)
 
 
 def upstream_vs_downstream(folder: Path) -> pd.DataFrame:
