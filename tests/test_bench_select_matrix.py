@@ -1,7 +1,6 @@
 """Selection on matrices: the published one of AugReg on VTAB with literal numbers, hand-made ones for everything else."""
 
 import csv
-import math
 import re
 from pathlib import Path
 
@@ -12,10 +11,11 @@ import pytest
 from bench.errors import UserError
 from bench.points.tasks import TASKS
 from bench.points.vtab import FULL
-from bench.select import intervals, matrix, published
+from bench.select import intervals, published
 from bench.select.compare import compare as compare_table
-from bench.select.matrix import LARGEST, by, checked, compare, read_matrix, static, static_in, to_table
+from bench.select.matrix import by, checked, compare, read_matrix, to_table
 from bench.select.means import means
+from bench.select.pools import OF_ALL
 
 PUBLISHED = Path(__file__).parents[1] / "results" / "published"
 VTAB = published.vtab_full(PUBLISHED)
@@ -74,7 +74,7 @@ def test_the_best_of_each_task_and_what_the_rules_lose():
     # The largest model is also the one with the best ImageNet score at 384 pixels; at 224 it is the one that does best on VTAB.
     assert picks["largest"] == picks[BY_384] == ["R50+L/32 i21k"]
     assert picks[BY_224] == picks["static"] == ["L/16 i21k"]
-    assert picks["static in the group"] == ["B/32 i21k", "L/16 i21k", "L/16 i21k_30", "R26+S/32 i21k", "R50+L/32 i21k"]
+    assert picks["per_group"] == ["B/32 i21k", "L/16 i21k", "L/16 i21k_30", "R26+S/32 i21k", "R50+L/32 i21k"]
     regret = 100 * FOUND.groupby("strategy")["regret"].mean()
     assert regret.round(2).to_dict() == {
         "adapt_all": 0,
@@ -82,7 +82,7 @@ def test_the_best_of_each_task_and_what_the_rules_lose():
         BY_384: 1.75,
         "largest": 1.75,
         "static": 0.95,
-        "static in the group": 1.37,
+        "per_group": 1.37,
     }
     lost = FOUND[FOUND["strategy"] == "largest"].set_index("adapt_ds")["regret"]
     assert 100 * lost["vtab_smallnorb_elevation"] == pytest.approx(21.3)
@@ -105,7 +105,7 @@ def test_an_independent_count_agrees():
 
 def test_intervals_of_the_published_regrets():
     found = means(FOUND)
-    at = found["scope"].eq("overall") & found["convention"].eq("mean_over_tasks") & found["name"].eq(matrix.ANY)
+    at = found["scope"].eq("overall") & found["convention"].eq("mean_over_tasks") & found["name"].eq(OF_ALL)
     overall = (100 * found[at].set_index("strategy")[["regret", "regret_low", "regret_high"]]).round(1)
     assert overall.loc["static"].tolist() == [0.9, 0.4, 1.8]
     assert overall.loc["largest"].tolist() == [1.8, 0.2, 4.6]
@@ -119,11 +119,11 @@ def test_intervals_of_the_published_regrets():
 def test_the_page_says_these_numbers():
     page = (PUBLISHED.parents[1] / "docs" / "selection.md").read_text()
     found = means(FOUND)
-    at = found["scope"].eq("overall") & found["convention"].eq("mean_over_tasks") & found["name"].eq(matrix.ANY)
+    at = found["scope"].eq("overall") & found["convention"].eq("mean_over_tasks") & found["name"].eq(OF_ALL)
     said = dict(re.findall(r"^\| ([^|]+) \| [^|]+ \| (\d\.\d \[\d\.\d, \d\.\d\] \| \d+\.\d)", page, re.MULTILINE))
     names = {
-        "static: best on the other 18 tasks": "static",
-        "static: best on the other tasks of the group": "static in the group",
+        "`static`: best on the other 18 tasks": "static",
+        "`per_group`: best on the other tasks of the group": "per_group",
     }
     assert len(said) == 5
     for rule, numbers in said.items():
@@ -160,58 +160,47 @@ def small(**more):
 
 
 def test_with_validation_scores_validation_chooses_and_test_scores():
-    found = compare(small(val=[0.1, 0.1, 0.1, 0.2, 0.2, 0.2], n_test=100, group="natural"), {"static": static})
+    found = compare(small(val=[0.1, 0.1, 0.1, 0.2, 0.2, 0.2], n_test=100, group="natural"), ["static"])
     assert found["filename"].tolist() == ["b"] * 6
     assert found["test"].tolist() == [0.6] * 6
+    assert found["val"].tolist() == [0.2] * 6
     assert found["regret"].eq(0).all()
     assert found["basis"].eq("validation").all()
     assert found["finetunes"].tolist() == [2, 1] * 3
     assert found["n_test"].eq(100).all()
+    assert found["name"].eq(OF_ALL).all()
 
 
 def test_a_look_back_has_to_be_asked_for():
-    for look in (compare, to_table):
+    for look in (to_table, lambda matrix: compare(matrix, [])):
         with pytest.raises(UserError, match="no column 'val', and test scores select nothing"):
-            look(small(), {} if look is compare else None)
-    found = compare(small(), {"static": static}, test_on_test=True)
+            look(small())
+    found = compare(small(), ["static"], test_on_test=True)
     assert found["filename"].tolist() == ["a", "a", "a", "a", "b", "a"]
     assert found["regret"].tolist() == pytest.approx([0, 0, 0, 0, 0, 0.1])
 
 
-def test_rules_never_see_the_task_that_they_choose_for():
-    seen = []
-
-    def spy(scores, _facts, task):
-        seen.append(scores[task].isna().all() and scores.drop(columns=task).notna().all(axis=None))
-
-    found = compare(small(), {"spy": spy}, test_on_test=True)
-    assert seen == [True] * 3
-    assert found.loc[found["strategy"] == "spy", ["test", "regret", "filename"]].isna().all(axis=None)
-
-
-def test_static_choices_are_made_from_other_tasks():
-    scores = pd.DataFrame({"x": [0.9, 0.1], "y": [0.1, 0.3], "z": [0.1, 0.2]}, index=["a", "b"])
-    assert static(scores, scores, "x") == "b"
-    assert static(scores, scores, "y") == "a"
-    assert static(scores[["x"]], scores, "x") is None
-    within = static_in({"x": "natural", "y": "natural", "z": "structured"})
-    assert (within(scores, scores, "y"), within(scores, scores, "z")) == ("a", None)
+def test_a_candidate_competes_where_it_has_a_score():
+    found = compare(small().iloc[:-1], ["static"], test_on_test=True)
+    assert found[["adapt_ds", "filename"]].to_numpy().tolist()[4:] == [["z", "a"], ["z", "a"]]
+    assert found["finetunes"].tolist() == [2, 1, 2, 1, 1, 1]
 
 
 def test_rules_by_columns_break_ties_by_the_next_column_and_then_by_name():
-    facts = pd.DataFrame({"params": [1, 5, 5, 5], "seen": [9, 1, 2, 2]}, index=["a", "b", "c", "d"])
-    assert LARGEST(facts, facts, "x") == "c"
-    assert by("params")(facts, facts, "x") == "b"
-    assert by("params")(facts, facts.assign(params=math.nan), "x") is None
+    facts = {"a": (1, 9), "b": (5, 1), "c": (5, 2), "d": (5, 2), "e": (9, None)}
+    rows = [{"candidate": c, "task": t, "test": 0.5, "params": p, "seen": s} for c, (p, s) in facts.items() for t in "xy"]
+    frame = pd.DataFrame(rows)
+    rules = [by(frame, "largest", "params", "seen"), by(frame[frame["candidate"] != "e"], "params", "params")]
+    found = compare(frame, rules, test_on_test=True)
+    assert found["filename"].tolist() == ["a", "c", "b"] * 2
     with pytest.raises(UserError, match="no column 'param'; did you mean 'params'"):
-        by("param")(facts, facts, "x")
+        by(frame, "largest", "param")
 
 
-@pytest.mark.parametrize("strategy", ["upstream_best", "adapt_all"])
-def test_as_a_table_any_strategy_chooses_the_same(strategy):
-    table = to_table(VTAB.drop(columns="name"), "imagenet_224", test_on_test=True)
-    mine = FOUND[FOUND["strategy"] == {"upstream_best": BY_224}.get(strategy, strategy)]
-    theirs = compare_table(table).query("strategy == @strategy").sort_values("adapt_ds")
+def test_a_prior_is_what_upstream_best_goes_by():
+    table = to_table(VTAB, "imagenet_224", test_on_test=True)
+    mine = FOUND[FOUND["strategy"] == BY_224]
+    theirs = compare_table(table, strategies=["upstream_best"], pool="all")
     assert theirs["filename"].tolist() == mine["filename"].tolist()
     assert theirs["test"].tolist() == mine["test"].tolist()
     assert theirs["regret"].to_numpy() == pytest.approx(mine["regret"].to_numpy())
@@ -247,8 +236,6 @@ def test_what_is_wrong_with_a_matrix_is_said(frame, message):
         checked(frame)
 
 
-def test_a_hole_is_named():
-    with pytest.raises(UserError, match="no score of 'b' on 'z'"):
-        compare(small().iloc[:-1], {"static": static}, test_on_test=True)
+def test_a_prior_is_a_column():
     with pytest.raises(UserError, match="no column 'imagenet'; valid: params"):
         to_table(small(params=1), "imagenet", test_on_test=True)

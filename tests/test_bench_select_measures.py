@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.errors import UserError
 from bench.select import measures
-from bench.select.measures import rankings, recall_at, regret, rel_at, relative_regret, weighted_tau
+from bench.select.measures import recall_at, regret, rel_at, relative_regret, weighted_tau
 
 
 def series(*values):
@@ -105,29 +105,6 @@ def test_rel_and_recall():
 def test_a_ranking_is_refused_with_the_reason(predicted, actual, message):
     with pytest.raises(UserError, match=message):
         weighted_tau(predicted, actual)
-
-
-def test_rankings_of_every_score_on_every_task():
-    reached = pd.DataFrame(
-        {"name": "m", "adapt_ds": ["t"] * 3 + ["u"], "filename": ["a", "b", "c", "a"], "test": [0.6, 0.8, 0.7, 0.5]}
-    ).assign(adapt_group="natural")
-    predicted = pd.DataFrame(
-        {
-            "name": "m",
-            "adapt_ds": ["t"] * 5 + ["u"],
-            "filename": ["a", "b", "c", "a", "b", "a"],
-            "score": ["knn"] * 3 + ["leep"] * 2 + ["knn"],
-            "value": [1, 3, 2, 9, 1, 1],
-        }
-    )
-    found = rankings(predicted, reached).set_index("score")
-    assert found["checkpoints"].to_dict() == {"knn": 3, "leep": 2}
-    assert found.loc["knn", ["tau", "rel_1", "recall_1"]].tolist() == pytest.approx([1, 1, 1])
-    assert found.loc["leep", ["tau", "rel_1", "rel_3", "recall_1", "recall_3"]].tolist() == pytest.approx([-1, 0.75, 1, 0, 1])
-    with pytest.raises(UserError, match="row 7: this checkpoint has two values of one score"):
-        rankings(pd.concat([predicted.iloc[:5], predicted.iloc[:1]], ignore_index=True), reached)
-    with pytest.raises(UserError, match="no column 'value'"):
-        rankings(predicted.drop(columns="value"), reached)
 
 
 def test_wins_and_pairs():

@@ -9,35 +9,22 @@ the best of many noisy test scores is in part lucky.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from bench.errors import UserError, choose_from
 from bench.records.check import rows
 from bench.records.schema import COLUMNS
-from bench.select.measures import REFERENCE
+from bench.select import compare as comparing
+from bench.select.pools import OF_ALL
+from bench.select.strategies.adapt_all import ADAPT_ALL
+from bench.select.strategies.ranking import ranker
+from bench.select.strategy import Strategy
 
 NEEDED = ("candidate", "task", "test")
 VALIDATION, LOOKING_BACK = "validation", "test-on-test"
-ANY = "any model"
-"""The pool of a matrix, as `name` in a comparison: all candidates compete."""
-
-RESULT = {
-    **dict.fromkeys(("name", "adapt_ds", "adapt_group", "strategy", "filename", "adapt_filename"), "string"),
-    "adapt_synthetic": "boolean",
-    **dict.fromkeys(("val", "test", "regret", "flops", "train_seconds"), "float64"),
-    **dict.fromkeys(("finetunes", "adapted", "budget"), "int64"),
-    "n_test": "Int64",
-    "basis": "string",
-}
-"""Columns of a comparison; `basis` is `VALIDATION` or `LOOKING_BACK`."""
-
-Choose = Callable[[pd.DataFrame, pd.DataFrame, str], "str | None"]
-"""Chooses from (scores, facts, task): scores f64[candidate, task] and the candidates' facts, both sorted by candidate. The
-scores of `task` itself are blanked."""
 
 
 def read_matrix(path: Path) -> pd.DataFrame:
@@ -92,81 +79,49 @@ def basis(matrix: pd.DataFrame) -> str:
     return VALIDATION if "val" in matrix else LOOKING_BACK
 
 
-def by(*columns: str) -> Choose:
-    """The rule that takes the candidate with the most of the first column, of those that tie of the second, and so on."""
-
-    def choose(_scores: pd.DataFrame, facts: pd.DataFrame, _task: str) -> str | None:
-        if missing := [column for column in columns if column not in facts]:
-            raise UserError(f"the matrix has no column {missing[0]!r}; {choose_from(missing[0], facts.columns)}")
-        known = facts.dropna(subset=list(columns))
-        return None if known.empty else str(known.sort_values(list(columns), ascending=False, kind="stable").index[0])
-
-    return choose
-
-
-def static(scores: pd.DataFrame, _facts: pd.DataFrame, task: str) -> str | None:
-    """The candidate that is best on average over all other tasks; None where there is no other."""
-    others = scores.drop(columns=task)
-    return None if others.empty else str(others.mean(axis=1).idxmax())
-
-
-def static_in(groups: Mapping[str, str]) -> Choose:
-    """The rule `static` among the tasks of the same group."""
-
-    def choose(scores: pd.DataFrame, facts: pd.DataFrame, task: str) -> str | None:
-        return static(scores[[t for t in scores if groups[str(t)] == groups[task]]], facts, task)
-
-    return choose
-
-
-LARGEST = by("params", "seen")
-"""The rule that takes the largest model; of one model's checkpoints the one that saw the most images in pre-training."""
-
-
-def compare(matrix: pd.DataFrame, rules: Mapping[str, Choose], test_on_test: bool = False) -> pd.DataFrame:
-    """What every rule gets on every task, against the best candidate of the task.
+def by(matrix: pd.DataFrame, name: str, *columns: str) -> Strategy:
+    """Returns the strategy that takes the candidates with the most of the first column, of those that tie of the second, ...
 
     Args:
-      matrix: as `checked` takes it; every candidate needs a score on every task.
-      rules: by the name that the comparison shows.
+      matrix: as `checked` takes it; the columns are facts of its candidates. One that lacks a fact is never taken.
+      name: of the strategy.
+      columns: numeric.
+
+    Raises:
+      UserError: what `checked` raises, or the matrix has no such column.
+    """
+    frame = checked(matrix)
+    for column in columns:
+        if column not in frame:
+            raise UserError(f"the matrix has no column {column!r}; {choose_from(column, _facts(frame))}")
+    facts = frame.drop_duplicates("candidate").set_index("candidate")[list(columns)].dropna()
+    order = facts.sort_values(list(columns), ascending=False, kind="stable").index
+    place = pd.Series(range(len(order), 0, -1), index=order, dtype="float64")
+    return ranker(name, f"the most {', then the most '.join(columns)}", lambda pool: place.reindex(pool.checkpoints.index))
+
+
+def compare(matrix: pd.DataFrame, strategies: Iterable[str | Strategy], test_on_test: bool = False) -> pd.DataFrame:
+    """What every strategy gets on every task where it may adapt one candidate, against adapting all of them.
+
+    Args:
+      matrix: as `checked` takes it.
+      strategies: names or strategies, of those that need no scores of probes; `adapt_all` is added in front. What needs other
+        tasks, such as `static`, knows all tasks but the one at hand.
       test_on_test: whether a matrix without validation scores may be looked back at.
 
     Returns:
-      One row per (task, strategy), `adapt_all` first; columns and dtypes of `RESULT`, which is what measures, means, intervals
-      and figures take. `finetunes` and `adapted` count candidates: all of them for `adapt_all`, one for a rule; other costs are
-      unknown. Looking back, no rule can be better than `adapt_all`: an interval against it leaves zero out for that reason.
+      As `bench.select.compare.compare` with one pool, and `basis`: `VALIDATION`, or `LOOKING_BACK`, where `val` is empty.
+      `finetunes` counts candidates. Looking back, nothing can be better than `adapt_all`: an interval against it leaves zero
+      out for that reason.
 
     Raises:
-      UserError: the matrix is not as it should be, it has no validation scores and `test_on_test` was not asked for, or a rule
-        goes by a column that it lacks.
+      UserError: the matrix is not as it should be, it has no validation scores and `test_on_test` was not asked for, or what
+        `bench.select.compare.compare` raises.
     """
-    frame = checked(matrix)
-    what = basis(frame)
-    if what == LOOKING_BACK and not test_on_test:
-        raise UserError("the matrix has no column 'val', and test scores select nothing; allow a look back: test_on_test")
-    tests = frame.pivot(index="candidate", columns="task", values="test")
-    scores = tests if what == LOOKING_BACK else frame.pivot(index="candidate", columns="task", values="val")
-    holes = tests.isna().stack()
-    if bool(holes.any()):
-        candidate, task = holes.index[holes.to_numpy()][0]
-        raise UserError(f"the matrix has no score of {candidate!r} on {task!r}: rules are compared where all have one")
-    facts = frame.drop_duplicates("candidate").set_index("candidate")[_facts(frame)]
-    of_tasks = frame.drop_duplicates("task").set_index("task").reindex(columns=["group", "n_test"])
-    found = []
-    for task, group, n_test in of_tasks.sort_index().itertuples(name=None):
-        test, val = (_floats(values[task]) for values in (tests, scores))
-        best = max(val, key=val.__getitem__)
-        unseen = scores.assign(**{task: np.nan})
-        chosen = {REFERENCE: best} | {name: rule(unseen, facts, task) for name, rule in rules.items()}
-        for strategy, candidate in chosen.items():
-            size = len(test) if strategy == REFERENCE else 1
-            row = {"name": ANY, "adapt_ds": task, "adapt_group": group, "strategy": strategy, "filename": candidate}
-            row |= {"finetunes": size, "adapted": size, "budget": size, "n_test": n_test, "basis": what}
-            if candidate is not None:
-                row |= {"adapt_filename": f"{candidate}--{task}", "val": None if what == LOOKING_BACK else val[candidate]}
-                row |= {"test": test[candidate], "regret": test[best] - test[candidate]}
-            found.append(row)
-    return pd.DataFrame(found, columns=list(RESULT)).astype(RESULT)
+    table = to_table(matrix, test_on_test=test_on_test)
+    found = comparing.compare(table, strategies=[ADAPT_ALL, *strategies], pool="all", budget=1)
+    what = basis(matrix)
+    return found.assign(basis=what, val=found["val"] if what == VALIDATION else float("nan"))
 
 
 def to_table(matrix: pd.DataFrame, prior: str | None = None, test_on_test: bool = False) -> pd.DataFrame:
@@ -191,7 +146,7 @@ def to_table(matrix: pd.DataFrame, prior: str | None = None, test_on_test: bool 
         raise UserError(f"the matrix has no column {prior!r}; {choose_from(prior, _facts(frame))}")
     cells = {
         "filename": frame["candidate"],
-        "name": frame.get("name", ANY),
+        "name": frame.get("name", OF_ALL),
         "adapt_ds": frame["task"],
         "adapt_filename": frame["candidate"] + "--" + frame["task"],
         "adapt_final_val": frame["val"] if "val" in frame else frame["test"],
@@ -209,10 +164,6 @@ def _facts(frame: pd.DataFrame) -> list[str]:
     """The columns that belong to the candidate."""
     of_the_pair: Collection[str] = ("candidate", "task", "test", "val", "group", "n_test")
     return [str(column) for column in frame if column not in of_the_pair]
-
-
-def _floats(values: pd.Series) -> dict[str, float]:
-    return {str(candidate): float(value) for candidate, value in values.items()}
 
 
 def _refuse(mask: Iterable[bool], what: str) -> None:

@@ -17,7 +17,6 @@ import pandas as pd
 from scipy import stats
 
 from bench.errors import UserError, choose_from
-from bench.records.check import rows
 
 POOL = ["name", "adapt_ds"]
 """What is chosen from: the checkpoints of a model, on a task."""
@@ -79,42 +78,6 @@ def recall_at(predicted: pd.Series, actual: pd.Series, k: int = 1) -> float:
     return float(y[_first(x, 1)].max() >= bar)
 
 
-def rankings(predicted: pd.DataFrame, reached: pd.DataFrame) -> pd.DataFrame:
-    """How well every score ranks the checkpoints of every pool on every task.
-
-    A ranking is measured on the checkpoints that have both the score and an accuracy; `checkpoints` counts them. Where fewer
-    than two have, there is nothing to rank, and no row.
-
-    Args:
-      predicted: columns name, adapt_ds, filename, score (its name), value (the higher the better).
-      reached: columns name, adapt_ds, filename, test: the test accuracy of each checkpoint's run that validation chose.
-
-    Returns:
-      One row per (name, adapt_ds, score), sorted: name, adapt_ds, adapt_group where `reached` has it, score, checkpoints, tau,
-      rel_1, rel_3, recall_1, recall_3.
-
-    Raises:
-      UserError: a missing column, a score of a checkpoint that stands there twice, or a value that is no finite number.
-    """
-    groups = ["adapt_group"] if "adapt_group" in reached else []
-    _need(predicted, (*POOL, "filename", "score", "value"), "scores to rank by")
-    _need(reached, (*POOL, "filename", "test"), "accuracies")
-    for frame, keys in ((predicted, [*POOL, "filename", "score"]), (reached, [*POOL, "filename"])):
-        if bool((twice := frame.duplicated(keys)).any()):
-            raise UserError(f"{rows(twice)}: this checkpoint has two values of one score")
-    both = predicted.merge(reached[[*POOL, *groups, "filename", "test"]], on=[*POOL, "filename"])
-    found = []
-    for key, part in both.dropna(subset=["test"]).groupby([*POOL, "score"], sort=True):
-        if len(part) < 2:
-            continue
-        x, y = (part.set_index("filename")[column].astype(float) for column in ("value", "test"))
-        at = [rel_at(x, y, 1), rel_at(x, y, 3), recall_at(x, y, 1), recall_at(x, y, 3)]
-        name, task, score = key
-        found.append([name, task, *(part[c].iloc[0] for c in groups), score, len(part), weighted_tau(x, y), *at])
-    columns = [*POOL, *groups, "score", "checkpoints", "tau", "rel_1", "rel_3", "recall_1", "recall_3"]
-    return pd.DataFrame(found, columns=columns)
-
-
 def measured(comparison: pd.DataFrame) -> pd.DataFrame:
     """The comparison with `relative_regret` and, for each of its costs, the share of what `adapt_all` costs on that task.
 
@@ -125,7 +88,7 @@ def measured(comparison: pd.DataFrame) -> pd.DataFrame:
     Raises:
       UserError: a missing column, or no `adapt_all` among the strategies.
     """
-    _need(comparison, (*POOL, "strategy", "test", "regret"), "comparison")
+    need(comparison, (*POOL, "strategy", "test", "regret"), "comparison")
     if not comparison["strategy"].eq(REFERENCE).any():
         raise UserError(f"shares of cost are shares of what {REFERENCE} costs; compare it as well")
     out = comparison.copy()
@@ -169,7 +132,7 @@ def paired(comparison: pd.DataFrame, strategy: str, against: str) -> pd.DataFram
       UserError: a missing column, a strategy that was not compared, or one that has several rows on one task, as a comparison
         at several budgets has.
     """
-    _need(comparison, (*POOL, "adapt_group", "strategy", "adapt_filename", "test"), "comparison")
+    need(comparison, (*POOL, "adapt_group", "strategy", "adapt_filename", "test"), "comparison")
     seeded = "seed" in comparison
     facts = ["adapt_filename", "test", *(["n_test"] if "n_test" in comparison else [])]
     sides = [one_each(comparison, name).dropna(subset=["test"]) for name in (strategy, against)]
@@ -225,7 +188,12 @@ def _matched(predicted: pd.Series, actual: pd.Series) -> tuple[pd.Series, pd.Ser
     return x, actual.astype(float).loc[x.index]
 
 
-def _need(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
+def need(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
+    """Checks that a frame has columns.
+
+    Raises:
+      UserError: names those that are missing, of `what`.
+    """
     missing: Collection[str] = [c for c in columns if c not in frame]
     if missing:
         raise UserError(f"{what}: no column {', '.join(map(repr, missing))}")

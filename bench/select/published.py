@@ -13,7 +13,7 @@ import pandas as pd
 from bench.errors import UserError
 from bench.points.tasks import TASKS
 from bench.points.vtab import FULL
-from bench.select.matrix import LARGEST, by, compare, static, static_in
+from bench.select.matrix import by, compare
 
 VTAB, IMAGENET, FIGURE_5 = "vtab_full.csv", "imagenet_transfer.csv", "upstream_vs_downstream.csv"
 _SETS = {"i1k": 300 * 1.28e6, "i21k_30": 30 * 13e6, "i21k": 300 * 13e6}
@@ -58,13 +58,14 @@ def selection(folder: Path) -> pd.DataFrame:
       UserError: as `vtab_full`.
     """
     matrix = vtab_full(folder)
-    rules = {
-        "best ImageNet score, 224 px": by("imagenet_224"),
-        "best ImageNet score, 384 px": by("imagenet_384"),
-        "largest": LARGEST,
-        "static": static,
-        "static in the group": static_in(dict(zip(matrix["task"], matrix["group"], strict=True))),
-    }
+    rules = (
+        by(matrix, "best ImageNet score, 224 px", "imagenet_224"),
+        by(matrix, "best ImageNet score, 384 px", "imagenet_384"),
+        # Of one model's checkpoints the one that saw the most images in pre-training.
+        by(matrix, "largest", "params", "seen"),
+        "static",
+        "per_group",
+    )
     return compare(matrix, rules, test_on_test=True)
 
 
