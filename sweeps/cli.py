@@ -14,6 +14,7 @@ import click
 from bench import __version__
 from bench.errors import UserError
 from bench.points import files
+from sweeps.commands.select import select
 
 TABLE = click.argument("table", type=click.Path(path_type=Path))
 FOLDER = click.argument("workdir", type=click.Path(path_type=Path))
@@ -391,19 +392,7 @@ def heatmap(table: Path, output: Path | None, cells_csv: Path | None) -> None:
         drawing.save(drawing.draw(cells), output)
 
 
-@cli.command()
-@TABLE
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also draw it, as a .png, .svg or .pdf file.")
-def select(table: Path, output: Path | None) -> None:
-    """Compare ways of choosing a checkpoint: test score, regret and cost per model and task, as CSV."""
-    from bench.records.table import read_table
-    from bench.report import selection
-    from bench.select.compare import compare
-
-    compared = compare(read_table(table))
-    if output is not None:
-        selection.save(selection.draw(compared), output)
-    click.echo(compared.to_csv(index=False, lineterminator="\n"), nl=False)
+cli.add_command(select)
 
 
 @cli.command()

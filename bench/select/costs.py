@@ -16,6 +16,7 @@ def run_flops(transfers: pd.DataFrame) -> pd.Series:
     """Returns the FLOPs of training each transfer run: as recorded, else by its name; NaN where neither says it."""
     if "adapt_train_flops" in transfers:
         recorded = transfers["adapt_train_flops"].astype(float)
+        recorded = recorded.where(recorded > 0)  # 0 is what a record says that did not count
     else:
         recorded = pd.Series(math.nan, index=transfers.index, dtype="float64")
     unknown = transfers.loc[recorded.isna(), "adapt_filename"]

@@ -31,8 +31,8 @@ class Tuned:
       group: of the tasks tuned on.
       against: the strategy to beat.
       constants: those chosen.
-      trials: a row for each of the grid, named by its constants, and one for `against`: of the group's tasks the means of `lost`,
-        validation accuracy of `adapt_all` less its own, and of `share`, of what `adapt_all` costs.
+      trials: a row for each of the grid, named by its constants, and one for `against`: means over the group's tasks of
+        `lost`, validation accuracy of `adapt_all` less its own, and of `share`, of what `adapt_all` costs.
       comparison: of `thrifty`, `against` and `adapt_all` on the other tasks, as `compare` returns it.
       difference: test accuracy of `thrifty` less that of `against` on the other tasks, paired by task.
     """

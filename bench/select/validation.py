@@ -43,6 +43,20 @@ def validation(transfers: pd.DataFrame) -> tuple[pd.Series, str]:
     return score.where(usable), split
 
 
+def notices(table: pd.DataFrame) -> list[str]:
+    """Returns what is to be said of the validation scores of a table: that runs go by minival which ImageNetV2 should judge."""
+    rows = table[table["adapt_ds"].eq(V2_OF).fillna(False).astype(bool)]
+    seen = rows["ds"].map(lambda ds: saw(str(ds), V2_OF)).astype(bool)
+    v2 = rows["adapt_final_val_v2"].notna() if "adapt_final_val_v2" in rows else pd.Series(False, index=rows.index)
+    lacking = int((seen & ~v2 & ok(rows["adapt_status"])).sum())
+    if not lacking:
+        return []
+    return [
+        f"{V2_OF}: {lacking} runs of checkpoints that saw its validation images upstream have no ImageNetV2 score, so minival "
+        "selects, which overrates models that memorise"
+    ]
+
+
 def refuse_mixtures(transfers: pd.DataFrame) -> None:
     """Checks that the runs of each task learnt from the same images, so that their scores compare.
 

@@ -1,0 +1,60 @@
+"""The command `augreg select`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.errors import UserError
+
+# The views of `sweeps.selecting`, whose import takes a second.
+SHOWN = ("choices", "means", "differences", "curves", "upstream")
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--scores", type=click.Path(path_type=Path), help="The scores.csv of probes, for strategies that go by them.")
+@click.option("--strategy", "strategies", multiple=True, metavar="NAME", help="Only this one; repeatable.")
+@click.option("--budget", type=click.IntRange(1), help="Checkpoints that each may adapt; what is usual for each by default.")
+@click.option(
+    "--pool", type=click.Choice(("model", "all")), default="model", show_default=True, help="Who competes: a model's, or all."
+)
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Draws of what is drawn at random.")
+@click.option("--show", type=click.Choice(SHOWN), default="choices", show_default=True, help="What to print and draw.")
+@click.option("--against", "baseline", metavar="NAME", default="upstream_best", show_default=True, help="For differences.")
+@click.option("--tune", metavar="GROUP", help="Tune thrifty on a task group, and judge it on the others.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also draw it, as a .png, .svg or .pdf file.")
+def select(
+    table: Path,
+    scores: Path | None,
+    strategies: tuple[str, ...],
+    show: str,
+    tune: str | None,
+    output: Path | None,
+    **chosen: Any,
+) -> None:
+    """Compare ways of choosing a checkpoint: test score, regret and cost per model and task, as CSV."""
+    from bench.records.scores import read_scores
+    from bench.records.table import read_table
+    from bench.report import figures, selection
+    from bench.select.tuning import tune as tuned
+    from bench.select.validation import notices
+    from sweeps.selecting import VIEWS, Selection
+
+    rows, measured = read_table(table), None if scores is None else read_scores(scores)
+    for notice in notices(rows):
+        click.echo(notice, err=True)
+    if tune is not None:
+        if measured is None:
+            raise UserError("--tune needs --scores: the thrifty strategy goes by probes")
+        found = tuned(rows, measured, tune, pool=chosen["pool"])
+        if output is not None:
+            figures.save(selection.draw(found.comparison), output)
+        click.echo("\n".join(found.lines()))
+        return
+    frame, draw = VIEWS[show](Selection(rows, measured, strategies, **chosen))
+    if output is not None:
+        figures.save(draw(), output)
+    click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
