@@ -17,6 +17,8 @@ from bench.points.progressive import PROGRESSIVE
 from bench.points.tasks import EXTRAS
 from bench.points.variants import FAMILIES
 from bench.records.schema import COLUMNS
+from bench.select.compare import RESULT
+from bench.select.strategies import STRATEGIES
 from bench.train.trackers import TRACKERS
 from sweeps import named
 from sweeps.cli import cli
@@ -155,6 +157,19 @@ def test_the_sweeps_are_these():
     sweeps = {n: named.find(n) for n in named.names()}
     upstream = {n: f"at most {s.search.trials:,}" if s.search else number(len(s.upstream_points)) for n, s in sweeps.items()}
     assert rows == {n: (upstream[n], number(len(s.transfer_points))) for n, s in sweeps.items()}
+
+
+def test_the_strategies_are_these():
+    expected = [
+        {"strategy": s.name, "needs": ", ".join(s.needs) or "-", "budget": str(s.usual or "all"), "adapts": s.about}
+        for s in STRATEGIES.values()
+    ]
+    assert table(section("Strategies")) == expected
+
+
+def test_the_columns_of_choices_are_these():
+    text = section("`augreg select TABLE`", "###").split("Columns of `choices`:")[1]
+    assert set(RESULT) <= set(re.findall(r"`(\w+)`", text))
 
 
 def test_the_tasks_are_these():
