@@ -22,6 +22,9 @@ import numpy as np
 
 from bench.select.scores.features import Features, Floats
 
+# Relative to the squared variances: below it, that they differ is rounding.
+_IDENTITY = 1e-12
+
 
 def h_score(features: Features) -> dict[str, float]:
     """Returns the plain H-score: between 0 and the number of classes less 1; 0 for one class, or features without variance."""
@@ -46,7 +49,7 @@ def _between(features: Features) -> Floats:
 
 
 def _shrinkage(features: Features, variances: Floats) -> float:
-    """The optimal weight of the scaled identity, between 0 and 1.
+    """The optimal weight of the scaled identity, between 0 and 1; 0 where the covariance is one already.
 
     Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices" (2004), lemma 3.2, in terms of the
     spectrum; scikit-learn's estimator is the same and takes O(N D^2).
@@ -56,4 +59,4 @@ def _shrinkage(features: Features, variances: Floats) -> float:
     fourth = (((u * s) ** 2).sum(1) ** 2).sum() / n
     squared = (variances**2).sum()
     spread = squared - variances.sum() ** 2 / dimensions
-    return float(min((fourth - squared) / n / spread, 1.0)) if spread > 0 else 1.0
+    return float(min((fourth - squared) / n / spread, 1.0)) if spread > _IDENTITY * squared else 0.0

@@ -24,14 +24,14 @@ from bench.select.scores.features import ROUNDING, Features, Floats
 # log t on a grid whose step is well under the width on which the evidence changes (a logistic curve's), then bisection.
 _STEP = 0.5
 _HALVINGS = 40
-# Above this multiple of the largest squared singular value the evidence is that of weights 0, to rounding.
+# At this multiple of the largest squared singular value the evidence is that of weights 0, to 1e-8.
 _FLAT = 1e8
 
 
 def logme(features: Features) -> dict[str, float]:
     """Returns the mean log evidence a training image, nats.
 
-    The ratio t is searched from `ROUNDING`^2 times the largest squared singular value to infinity: a weaker prior would only fit
+    The ratio t is searched from `ROUNDING`^2 times the largest squared singular value on: a weaker prior would only fit
     rounding, and the bound keeps the evidence finite where the features fit a label exactly.
 
     Raises:
@@ -53,9 +53,8 @@ def max_evidence(sigma: Floats, projected: Floats, total: Floats, n: int) -> Flo
       total: f64[K], squared norms of the targets, positive.
       n: number of images.
     """
-    null = -0.5 * (np.log(2 * np.pi) + 1 + np.log(total / n))
     if not len(sigma):
-        return np.asarray(null)
+        return np.asarray(-0.5 * (np.log(2 * np.pi * total / n) + 1))
     rest = np.maximum(total - projected.sum(0), 0.0)
     low, high = 2 * np.log(ROUNDING) + np.log(sigma[0]), np.log(_FLAT * sigma[0])
     grid = np.linspace(low, high, int((high - low) / _STEP) + 1)
@@ -67,7 +66,7 @@ def max_evidence(sigma: Floats, projected: Floats, total: Floats, n: int) -> Flo
         rises = _slope(middle, sigma, projected, rest, n) > 0
         left, right = np.where(rises, middle, left), np.where(rises, right, middle)
     refined = _evidence((left + right) / 2, sigma, projected, rest, n)
-    return np.asarray(np.maximum(np.maximum(on_grid.max(0), refined), null))
+    return np.asarray(np.maximum(on_grid.max(0), refined))
 
 
 def _shrunk(log_t: Floats, sigma: Floats) -> Floats:
@@ -80,7 +79,7 @@ def _evidence(log_t: Floats, sigma: Floats, projected: Floats, rest: Floats, n: 
     shrunk = _shrunk(log_t, sigma)
     # The best noise variance given t, by setting the derivative of the evidence to zero.
     noise = (rest + (projected * shrunk).sum(0)) / n
-    return np.asarray(-0.5 * (np.log(2 * np.pi) + 1 + np.log(noise) - np.log(shrunk).sum(0) / n))
+    return np.asarray(-0.5 * (np.log(2 * np.pi * noise) + 1 - np.log(shrunk).sum(0) / n))
 
 
 def _slope(log_t: Floats, sigma: Floats, projected: Floats, rest: Floats, n: int) -> Floats:

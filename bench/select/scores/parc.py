@@ -6,8 +6,9 @@ pairs of images, of that distance and the distance of their one-hot labels.
 
 The authors' code (dbolya/parc) multiplies by 100, which is left out here, and has two options, both left out: a randomised
 reduction to 32 dimensions, and `add_plasticity`, a bonus for the number of layers on top of the score, without which its
-headline number does not come out. Two one-hot labels are at distance 0 or at one other distance, so that Spearman's
-correlation is Pearson's of the ranks with "the labels differ".
+headline number does not come out. It also takes the distances of labels as floating point gives them, where pairs that should
+tie differ in the last digit (with 3, 6 or 37 classes and others), which moves the score by hundredths. Two one-hot labels are
+at distance 0 or at one other distance, so that Spearman's correlation is Pearson's of the ranks with "the labels differ".
 """
 
 from __future__ import annotations
