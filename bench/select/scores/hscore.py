@@ -1,12 +1,12 @@
 """H-score: how much of the features' variance, direction by direction, lies between the classes; plain and regularised.
 
-Plain: Bao et al., "An Information-Theoretic Approach to Transferability in Task Transfer Learning" (ICIP 2019), tr(pinv(cov
-f) cov(E[f|y])). Regularised: Ibrahim et al., "Newer is not always better: Rethinking transferability metrics, their
-peculiarities, stability and performance" (2021), tr(inv(cov_a f) (1 - a) cov(E[f|y])) with the Ledoit-Wolf covariance and its
-a.
+Plain: Bao et al., "An Information-Theoretic Approach to Transferability in Task Transfer Learning" (ICIP 2019),
+tr(pinv(cov f) cov(E[f|y])). Regularised: Ibrahim et al., "Newer is not always better: Rethinking transferability metrics, their
+peculiarities, stability and performance" (2021), tr(inv(cov_a f) (1 - a) cov(E[f|y])) with the Ledoit-Wolf covariance, whose
+weight of the identity a is.
 
-With U the left singular vectors of the centred features, the plain score is the sum over classes of |sum of their rows of
-U|^2 / n_c: neither a covariance nor its inverse is formed. Where features outnumber images it is the number of classes less 1
+With U the left singular vectors of the centred features, the plain score is the sum over classes of
+|sum of their rows of U|^2 / n_c: neither a covariance nor its inverse is formed. Where features outnumber images it is the number of classes less 1
 whatever the checkpoint, which is why the regularised one exists.
 
 Public code disagrees. The authors', tllib's and dbolya/parc's invert with a cut at 1e-15, so that directions of mere rounding

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from bench.select.scores.features import Features
+from bench.select.scores.features import Features, Floats
 from bench.select.scores.score import accuracies, accuracy
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -24,7 +24,15 @@ def linear_probe(features: Features) -> dict[str, float]:
     """
     if len(features.present) < 2:
         return accuracies(features, lambda x: np.full(len(x), features.present[0]))
-    x, val = features.standardised(features.train_x), features.standardised(features.val_x)
+    train = features.standardised(features.train_x)
+    # The penalty leaves no weight outside of what the training images span. Where they are fewer than the features, so are its axes.
+    axes = np.linalg.qr(train.T).Q if train.shape[0] < train.shape[1] else None
+
+    def coordinates(x: Floats) -> Floats:
+        standardised = features.standardised(x)
+        return standardised if axes is None else standardised @ axes
+
+    x, val = coordinates(features.train_x), coordinates(features.val_x)
     probe = LogisticRegression(warm_start=True, max_iter=_ITERATIONS)
     best, chosen = -1.0, probe
     with warnings.catch_warnings():
@@ -35,4 +43,4 @@ def linear_probe(features: Features) -> dict[str, float]:
             reached = accuracy(probe.predict(val), features.val_y)
             if reached > best:
                 best, chosen = reached, deepcopy(probe)
-    return accuracies(features, lambda x: np.asarray(chosen.predict(features.standardised(x))))
+    return accuracies(features, lambda x: np.asarray(chosen.predict(coordinates(x))))

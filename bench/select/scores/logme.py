@@ -1,18 +1,18 @@
 """LogME: how probable the labels are under Bayesian linear regression on the features, at its best prior and noise.
 
 You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer Learning" (ICML 2021). For one class, with y its
-one-hot column (not centred, no bias, as in the paper): weights ~ N(0, 1/a), y ~ N(F w, 1/b), and the evidence L(a, b) = log
-N(y; 0, I/b + F F^T/a). The score is the mean over classes of max L / N.
+one-hot column (not centred, no bias, as in the paper): weights ~ N(0, 1/a), y ~ N(F w, 1/b), and the evidence
+L(a, b) = log N(y; 0, I/b + F F^T/a). The score is the mean over classes of max L / N.
 
 Public code disagrees in three ways, and this module follows the definition in each:
- - The fixed-point code of thuml/LogME (its default), tllib and google-research/stable_transfer adds D/2 log a, but subtracts
-   log(a + b sigma) of the min(N, D) singular values only. Where features outnumber images it is off by (D - N)/(2N) log a.
-   The first version of thuml/LogME sums over all D, as the paper does.
- - They stop after 11 steps, or where a/b changes by less than 0.1 % (1 % elsewhere), and add 1e-5 to the sums that they
-   divide by, which makes the value depend on the scale of the features. Here the maximum is found to rounding: given t = a/b
-   the best b is known in closed form, and what is left is one dimension.
- - A class without images has unbounded evidence (y = 0). They count every class up to the largest label; here only those that
-   occur.
+ - The fixed-point code (thuml/LogME's default, google-research/stable_transfer) adds D/2 log a, but subtracts log(a + b sigma)
+   of min(N, D) singular values only. Where features outnumber images it is off by (D - N)/(2N) log a. The first version of
+   thuml/LogME, and tllib, sum over all D, as the paper does.
+ - All stop after 11 steps, or where a/b changes by less than 0.1 % (1 % elsewhere); all but tllib add 1e-5 to the sums that
+   they divide by, which makes the value depend on the scale of the features. Here the maximum is found to rounding: given
+   t = a/b the best b is known in closed form, and what is left is one dimension.
+ - A class without images has unbounded evidence (y = 0). thuml/LogME and tllib count every class up to the largest label,
+   stable_transfer refuses; here the classes that occur count.
 """
 
 from __future__ import annotations
