@@ -6,8 +6,8 @@ peculiarities, stability and performance" (2021), tr(inv(cov_a f) (1 - a) cov(E[
 weight of the identity a is.
 
 With U the left singular vectors of the centred features, the plain score is the sum over classes of
-|sum of their rows of U|^2 / n_c: neither a covariance nor its inverse is formed. Where features outnumber images it is the number of classes less 1
-whatever the checkpoint, which is why the regularised one exists.
+|sum of their rows of U|^2 / n_c: neither a covariance nor its inverse is formed. Where features outnumber images it is the
+number of classes less 1 whatever the checkpoint, which is why the regularised one exists.
 
 Public code disagrees. The authors', tllib's and dbolya/parc's invert with a cut at 1e-15, so that directions of mere rounding
 count as much as any other; google-research/stable_transfer cuts at 1e-5 and multiplies the two matrices entry by entry, which

@@ -25,7 +25,7 @@ def linear_probe(features: Features) -> dict[str, float]:
     if len(features.present) < 2:
         return accuracies(features, lambda x: np.full(len(x), features.present[0]))
     train = features.standardised(features.train_x)
-    # The penalty leaves no weight outside of what the training images span. Where they are fewer than the features, so are its axes.
+    # The penalty leaves no weight outside of what the training images span, which has fewer axes where they are fewer.
     axes = np.linalg.qr(train.T).Q if train.shape[0] < train.shape[1] else None
 
     def coordinates(x: Floats) -> Floats:
