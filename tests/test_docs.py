@@ -18,6 +18,7 @@ from bench.points.tasks import EXTRAS
 from bench.points.variants import FAMILIES
 from bench.records.schema import COLUMNS
 from bench.select.compare import RESULT
+from bench.select.scores import SCORES
 from bench.select.strategies import STRATEGIES
 from bench.train.trackers import TRACKERS
 from sweeps import named
@@ -228,6 +229,15 @@ def test_the_levels_are_these():
         for v in LEVELS.values()
     ]
     assert [tuple(row.values()) for row in table(section("Augmentation levels"))] == expected
+
+
+def test_the_scores_are_these():
+    splits = {"train": "train", "held_out": "val, test"}
+    expected = [
+        (s.name, s.about, splits[s.split_kind], yes(s.needs_head), f"{s.most:,}" if s.most else "all", s.source)
+        for s in SCORES.values()
+    ]
+    assert [tuple(row.values()) for row in table(section("Scores"))] == expected
 
 
 def test_the_progressive_schedules_are_these():

@@ -140,6 +140,7 @@ def loaded(code):
         ("import bench.cost", HEAVY | {"numpy", "pandas", "matplotlib", "scipy"}),
         ("import bench.records.table", HEAVY | {"matplotlib", "scipy"}),
         ("import bench.select.strategies", HEAVY | {"matplotlib"}),
+        ("import bench.select.scores", HEAVY | {"matplotlib"}),
         ("import bench.data", HEAVY | {"tensorflow_datasets", "matplotlib"}),
         ("from bench.data import load_upstream as load; load('mnist5k', 28)", HEAVY | {"tensorflow_datasets", "matplotlib"}),
         ("import sweeps.cli", HEAVY | {"matplotlib", "pandas", "numpy", "optuna"}),
