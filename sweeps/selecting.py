@@ -14,6 +14,7 @@ from bench.select.curves import budgets, curves
 from bench.select.intervals import against
 from bench.select.means import means
 from bench.select.measures import REFERENCE
+from bench.select.rankings import mean_rankings, of_strategies
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,9 +97,13 @@ class Selection:
         found = cells(compare(self.table, strategies=["upstream_best", REFERENCE], pool=self.pool))
         return found, lambda: _upstream_figure(found)
 
+    def rankings(self) -> Shown:
+        """How well the strategies that rank order the checkpoints, means over tasks."""
+        return mean_rankings(of_strategies(self.table, self.scores, pool=self.pool)), None
 
-Shown = tuple[pd.DataFrame, "Callable[[], Figure]"]
-"""What is printed, and what draws it."""
+
+Shown = tuple[pd.DataFrame, "Callable[[], Figure] | None"]
+"""What is printed, and what draws it; None where there is no figure of it."""
 
 VIEWS: dict[str, Callable[[Selection], Shown]] = {
     "choices": Selection.choices,
@@ -106,6 +111,7 @@ VIEWS: dict[str, Callable[[Selection], Shown]] = {
     "differences": Selection.differences,
     "curves": Selection.curves,
     "upstream": Selection.upstream,
+    "rankings": Selection.rankings,
 }
 
 

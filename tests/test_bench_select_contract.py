@@ -11,12 +11,9 @@ from hypothesis import strategies as st
 from bench.errors import UserError
 from bench.select.drive import Driver, drive
 from bench.select.pool import CHECKPOINTS, HISTORY, RUNS, Pool
+from bench.select.scores import SCORES
 from bench.select.strategies import STRATEGIES, find
 
-SCORES = (
-    *("linear_probe", "knn", "ridge_10"),
-    *("logme", "h_score_regularized", "leep", "nleep", "parc", "transrate"),
-)
 EVERY = pytest.mark.parametrize("name", STRATEGIES)
 
 

@@ -85,7 +85,7 @@ def compare(
       `val` and `test`, its downstream validation score and test accuracy, fractions; `n_test`, images of the latter;
       `val_split`, the images of `val`, see `bench.select.validation`;
       `finetunes`, the number of transfer runs that the strategy needs on this task, diverged ones included, and
-      `train_seconds`, the sum of those of them that recorded their time;
+      `train_seconds`, the sum of those of them that recorded their time (training the tuned one again is not counted);
       `flops` of these and, for a strategy that needs scores, of probing every checkpoint, empty where it is not known;
       `chip_hours`, the time of both on the runs' device, one chip a run;
       `regret`, test of `adapt_all` minus test of this strategy, a fraction, negative where the cheaper choice is the better;

@@ -10,7 +10,7 @@ import click
 from bench.errors import UserError
 
 # The views of `sweeps.selecting`, whose import takes a second.
-SHOWN = ("choices", "means", "differences", "curves", "upstream")
+SHOWN = ("choices", "means", "differences", "curves", "upstream", "rankings")
 
 
 @click.command()
@@ -56,5 +56,7 @@ def select(
         return
     frame, draw = VIEWS[show](Selection(rows, measured, strategies, **chosen))
     if output is not None:
+        if draw is None:
+            raise UserError(f"there is no figure of {show}: leave out -o")
         figures.save(draw(), output)
     click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
