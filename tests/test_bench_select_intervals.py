@@ -130,13 +130,13 @@ def test_the_same_run_differs_by_nothing_and_other_runs_by_their_examples():
 
 
 def test_verdicts_say_when_nothing_can_be_told():
-    assert verdict(Interval(0.012, -0.003, 0.028, 8, 8), "a", "b") == (
+    assert verdict(Interval(0.012, -0.003, 0.028, 8), "a", "b") == (
         "not separable: +1.20 [-0.30, +2.80] points on 8 tasks, the interval holds 0"
     )
-    assert verdict(Interval(0.012, math.nan, math.nan, 2, 2), "a", "b") == (
+    assert verdict(Interval(0.012, math.nan, math.nan, 2), "a", "b") == (
         "not separable: 2 tasks are too few to say (difference +1.20 points)"
     )
-    assert not Interval(0.01, 0.0, 0.02, 8, 8).separable
+    assert not Interval(0.01, 0.0, 0.02, 8).separable
 
 
 def test_differences_on_few_tasks_say_nothing_in_general():

@@ -45,16 +45,16 @@ class Interval:
       estimate: the mean itself, a fraction.
       low, high: ends of the interval; NaN where there is too little to resample.
       tasks: number of tasks behind it.
-      telling: number of tasks whose value is not 0.
       level: probability that the interval is made for.
+      telling: number of tasks whose value is not 0; None for all of them.
     """
 
     estimate: float
     low: float
     high: float
     tasks: int
-    telling: int
     level: float = LEVEL
+    telling: int | None = None
 
     @property
     def known(self) -> bool:
@@ -64,7 +64,8 @@ class Interval:
     @property
     def separable(self) -> bool:
         """Whether the interval leaves zero out, on enough tasks that are not 0."""
-        return self.known and not self.low <= 0 <= self.high and self.telling >= min(self.tasks, fewest(self.level))
+        enough = self.telling is None or self.telling >= min(self.tasks, fewest(self.level))
+        return self.known and not self.low <= 0 <= self.high and enough
 
     def __str__(self) -> str:
         """Points with the interval in brackets, such as `+1.20 [-0.34, +2.81]`."""
@@ -128,15 +129,15 @@ def interval(
     if missing := [c for c in ("name", "adapt_ds", "adapt_group", *columns) if c not in frame]:
         raise UserError(f"nothing to take a mean of: no column {', '.join(map(repr, missing))}")
     there = frame[list(columns)].notna().to_numpy().all(axis=1)
-    present = frame if there.all() else frame.loc[there]
+    present = frame if there.all() else frame.iloc[np.flatnonzero(there)]
     if present.empty:
         raise UserError(f"nothing to take a mean of: {' and '.join(columns)} are empty in all rows")
     cells = Cells.of(present, columns, EXAMPLES in over)
     estimate = float(cells.mean(cells.values(), np.ones((1, cells.tasks)), by_group)[0])
-    telling = cells.telling() if TASKS in over else cells.tasks
+    telling = cells.telling() if TASKS in over else None
     inner = EXAMPLES in over or (SEEDS in over and cells.seeds[1] > 0)
     if (TASKS in over and cells.tasks < fewest(level)) or not (TASKS in over or inner):
-        return Interval(estimate, math.nan, math.nan, cells.tasks, telling, level)
+        return Interval(estimate, math.nan, math.nan, cells.tasks, level, telling)
     rng = np.random.default_rng(seed)
     weights = task_counts(cells.strata, draws, seed) if TASKS in over else np.ones((draws, cells.tasks))
     means = [
@@ -146,7 +147,7 @@ def interval(
     members, degrees = (cells.tasks, cells.tasks - len(set(cells.strata))) if TASKS in over else cells.seeds
     beyond = tail(level, members, degrees) if TASKS in over or EXAMPLES not in over else (1 - level) / 2
     low, high = np.quantile(np.concatenate(means), (beyond, 1 - beyond))
-    return Interval(estimate, float(low), float(high), cells.tasks, telling, level)
+    return Interval(estimate, float(low), float(high), cells.tasks, level, telling)
 
 
 def difference(
@@ -181,7 +182,7 @@ def against(
             continue
         both = paired(comparison, strategy, baseline)
         if both.empty:
-            none = Interval(math.nan, math.nan, math.nan, 0, 0)
+            none = Interval(math.nan, math.nan, math.nan, 0)
             said, between = "not separable: no task on which both have a score", none
         else:
             between = interval(both, ("test", "test_against"), over, by_group=by_group)
