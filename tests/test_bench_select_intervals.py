@@ -115,9 +115,9 @@ def test_differences_are_paired():
     found = difference(compared(first + 0.01, first), "mine", "other")
     assert (found.low, found.high) == pytest.approx((0.01, 0.01))
     assert found.separable
-    assert verdict(found, "mine", "other") == "mine is better than other by +1.0 [+1.0, +1.0] points on 6 tasks"
+    assert verdict(found, "mine", "other") == "mine is better than other by +1.00 [+1.00, +1.00] points on 6 tasks"
     back = difference(compared(first, first + 0.01), "mine", "other")
-    assert verdict(back, "mine", "other") == "other is better than mine by +1.0 [+1.0, +1.0] points on 6 tasks"
+    assert verdict(back, "mine", "other") == "other is better than mine by +1.00 [+1.00, +1.00] points on 6 tasks"
 
 
 def test_the_same_run_differs_by_nothing_and_other_runs_by_their_examples():
@@ -131,12 +131,25 @@ def test_the_same_run_differs_by_nothing_and_other_runs_by_their_examples():
 
 def test_verdicts_say_when_nothing_can_be_told():
     assert verdict(Interval(0.012, -0.003, 0.028, 8), "a", "b") == (
-        "not separable: +1.2 [-0.3, +2.8] points on 8 tasks, which holds 0"
+        "not separable: +1.20 [-0.30, +2.80] points on 8 tasks, the interval holds 0"
     )
     assert verdict(Interval(0.012, math.nan, math.nan, 2), "a", "b") == (
-        "not separable: 2 tasks are too few to say (difference +1.2 points)"
+        "not separable: 2 tasks are too few to say (difference +1.20 points)"
     )
     assert not Interval(0.01, 0.0, 0.02, 8).separable
+
+
+def test_differences_on_few_tasks_say_nothing_in_general():
+    first = np.linspace(0.3, 0.9, 12)
+    won = np.where(np.arange(12) < 5, 0.01, 0.0)
+    found = difference(compared(first + won, first), "mine", "other")
+    assert (found.low > 0, found.telling, found.separable) == (True, 5, False)
+    assert verdict(found, "mine", "other").endswith("points, but only 5 of 12 tasks differ")
+    # A sign test of six differences, all one way, would say so as well: 2 ** -5 < 0.05.
+    assert difference(compared(first + np.where(np.arange(12) < 6, 0.01, 0.0), first), "mine", "other").separable
+    # On these very tasks their images may tell them apart however few they are.
+    few = compared([0.9, 0.5], [0.5, 0.5], n_test=1000)
+    assert difference(few, "mine", "other", over=(EXAMPLES,)).separable
 
 
 def test_every_strategy_against_one():

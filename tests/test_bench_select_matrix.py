@@ -111,7 +111,7 @@ def test_intervals_of_the_published_regrets():
     assert overall.loc["largest"].tolist() == [1.8, 0.2, 4.6]
     apart = intervals.difference(FOUND, "static", "largest")
     assert 100 * apart.estimate == pytest.approx(0.805, abs=0.001)
-    assert intervals.verdict(apart, "static", "largest").startswith("not separable: +0.8 [-0.3, +2.8] points on 19 tasks")
+    assert intervals.verdict(apart, "static", "largest").startswith("not separable: +0.81 [-0.34, +2.82] points on 19 tasks")
     # On these very tasks their test images do tell them apart.
     assert intervals.difference(FOUND, "static", "largest", over=(intervals.EXAMPLES,)).separable
 

@@ -17,6 +17,8 @@ from bench.errors import UserError
 _STRATUM = 4
 """Fewest tasks of a group that is resampled by itself. Two hardly vary: over groups of 3, 2 and 2 tasks, intervals of 95% would
 hold the mean of normal values in 88% of 300 trials, and 94% where tasks are drawn from all groups together."""
+_ROUNDING = 1e-12
+"""Accuracies that differ by less are equal: an image more or less in a set of a million changes one by 1e-6."""
 _HELD = 4_000_000
 """Values that are held in memory at a time."""
 
@@ -86,6 +88,10 @@ class Cells:
         """Number of values, and of those that are left when each cell's mean is known: none where no cell has two seeds."""
         count = self._there.sum(axis=-1)
         return int(count.sum()), int(np.maximum(count - 1, 0).sum())
+
+    def telling(self) -> int:
+        """Number of tasks whose value, added up over models and seeds, is not 0."""
+        return int(np.count_nonzero(np.abs(self.values()).sum(axis=(0, 2)) > _ROUNDING))
 
     def blocks(self, weights: Floats) -> Iterator[Floats]:
         """The draws, as many at a time as memory is meant to hold."""

@@ -9,14 +9,16 @@ which images each gets right.
 
 A bootstrap percentile is too narrow for few tasks: it has the divisor n for n - 1 and the normal's tails for Student's. The
 percentiles are moved outwards by just that ("expanded percentile", Hesterberg 2014, arXiv 1411.5279). Below six tasks not even
-the whole range of their values holds the median with a probability of 95%, so there is no interval: low and high are empty.
+the whole range of their values holds the median with a probability of 95%, so there is no interval: low and high are empty. For
+the same reason two strategies are called separable only where they differ on six tasks: where they chose the same run, a task
+says nothing, and a bootstrap of three differences among many zeros would.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -44,6 +46,7 @@ class Interval:
       low, high: ends of the interval; NaN where there is too little to resample.
       tasks: number of tasks behind it.
       level: probability that the interval is made for.
+      telling: number of tasks whose value is not 0; None for all of them.
     """
 
     estimate: float
@@ -51,6 +54,7 @@ class Interval:
     high: float
     tasks: int
     level: float = LEVEL
+    telling: int | None = None
 
     @property
     def known(self) -> bool:
@@ -59,11 +63,12 @@ class Interval:
 
     @property
     def separable(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.known and not self.low <= 0 <= self.high
+        """Whether the interval leaves zero out, on enough tasks that are not 0."""
+        enough = self.telling is None or self.telling >= min(self.tasks, fewest(self.level))
+        return self.known and not self.low <= 0 <= self.high and enough
 
     def __str__(self) -> str:
-        """Points with the interval in brackets, such as `+1.2 [-0.3, +2.8]`."""
+        """Points with the interval in brackets, such as `+1.20 [-0.34, +2.81]`."""
         ends = f"[{_points(self.low)}, {_points(self.high)}]" if self.known else "[no interval]"
         return f"{_points(self.estimate)} {ends}"
 
@@ -72,12 +77,14 @@ def verdict(difference: Interval, first: str, second: str) -> str:
     """What the interval of (first minus second) says, in one line."""
     if not difference.known:
         return f"not separable: {difference.tasks} tasks are too few to say (difference {_points(difference.estimate)} points)"
+    if difference.low <= 0 <= difference.high:
+        return f"not separable: {difference} points on {difference.tasks} tasks, the interval holds 0"
     if not difference.separable:
-        return f"not separable: {difference} points on {difference.tasks} tasks, which holds 0"
+        return f"not separable: {difference} points, but only {difference.telling} of {difference.tasks} tasks differ"
     better, worse = (first, second) if difference.estimate > 0 else (second, first)
     sign = 1 if difference.estimate > 0 else -1
     ends = sorted((sign * difference.low, sign * difference.high))
-    said = Interval(abs(difference.estimate), ends[0], ends[1], difference.tasks, difference.level)
+    said = replace(difference, estimate=abs(difference.estimate), low=ends[0], high=ends[1])
     return f"{better} is better than {worse} by {said} points on {said.tasks} tasks"
 
 
@@ -121,14 +128,16 @@ def interval(
     columns = (value,) if isinstance(value, str) else value
     if missing := [c for c in ("name", "adapt_ds", "adapt_group", *columns) if c not in frame]:
         raise UserError(f"nothing to take a mean of: no column {', '.join(map(repr, missing))}")
-    present = frame.dropna(subset=list(columns))
+    there = frame[list(columns)].notna().to_numpy().all(axis=1)
+    present = frame if there.all() else frame.iloc[np.flatnonzero(there)]
     if present.empty:
         raise UserError(f"nothing to take a mean of: {' and '.join(columns)} are empty in all rows")
     cells = Cells.of(present, columns, EXAMPLES in over)
     estimate = float(cells.mean(cells.values(), np.ones((1, cells.tasks)), by_group)[0])
+    telling = cells.telling() if TASKS in over else None
     inner = EXAMPLES in over or (SEEDS in over and cells.seeds[1] > 0)
     if (TASKS in over and cells.tasks < fewest(level)) or not (TASKS in over or inner):
-        return Interval(estimate, math.nan, math.nan, cells.tasks, level)
+        return Interval(estimate, math.nan, math.nan, cells.tasks, level, telling)
     rng = np.random.default_rng(seed)
     weights = task_counts(cells.strata, draws, seed) if TASKS in over else np.ones((draws, cells.tasks))
     means = [
@@ -138,7 +147,7 @@ def interval(
     members, degrees = (cells.tasks, cells.tasks - len(set(cells.strata))) if TASKS in over else cells.seeds
     beyond = tail(level, members, degrees) if TASKS in over or EXAMPLES not in over else (1 - level) / 2
     low, high = np.quantile(np.concatenate(means), (beyond, 1 - beyond))
-    return Interval(estimate, float(low), float(high), cells.tasks, level)
+    return Interval(estimate, float(low), float(high), cells.tasks, level, telling)
 
 
 def difference(
@@ -184,5 +193,5 @@ def against(
 
 
 def _points(fraction: float) -> str:
-    text = f"{100 * fraction:+.1f}"
+    text = f"{100 * fraction:+.2f}"
     return text[1:] if float(text) == 0 else text

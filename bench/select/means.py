@@ -109,8 +109,11 @@ def _completed(comparison: pd.DataFrame) -> pd.DataFrame:
     if bool((twice := comparison.duplicated(keys)).any()):
         name, task, strategy = comparison.loc[twice, keys[:3]].iloc[0]
         raise UserError(f"{strategy} has several rows for {name} on {task}: take one budget at a time")
+    # Python's strings: the arrays that pandas keeps its own in are slow to take small parts of.
+    named = {key: comparison[key].astype(object) for key in keys[:3]}
     frame = comparison.assign(
-        adapt_group=comparison["adapt_group"].astype("string").fillna(UNGROUPED),
+        **named,
+        adapt_group=comparison["adapt_group"].astype("string").fillna(UNGROUPED).astype(object),
         complete=comparison["test"].notna().groupby([comparison["name"], comparison["adapt_ds"]]).transform("all"),
     )
     return frame.assign(**{c: np.nan for c in COSTS if c not in frame})
