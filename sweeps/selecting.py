@@ -15,6 +15,7 @@ from bench.select.intervals import against
 from bench.select.means import means
 from bench.select.measures import REFERENCE
 from bench.select.rankings import mean_rankings, of_strategies
+from bench.select.strategies import find
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,9 +71,10 @@ class Selection:
           UserError: there is no such baseline, or nothing that it could choose by.
         """
         found = self.compared(None, self.baseline)
-        if not found["strategy"].eq(self.baseline).any():
-            # Named, it says what it lacks.
-            found = pd.concat([found, compare(self.table, self.scores, strategies=[self.baseline], pool=self.pool)])
+        if len(found) and not found["strategy"].eq(self.baseline).any():
+            # Named, it says which scores it lacks; if it has those, it lacks what it needs first.
+            compare(self.table, self.scores, strategies=[self.baseline], pool=self.pool)
+            raise UserError(find(self.baseline).complaint(find(self.baseline).needs[0]))
         return against(found, self.baseline), lambda: _compared_figure(found)
 
     def curves(self) -> Shown:

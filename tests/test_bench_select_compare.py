@@ -13,6 +13,7 @@ from bench.select.compare import RESULT, compare
 from bench.select.means import means
 from bench.select.runs import upstream_runs
 from bench.select.strategy import Choice, Strategy
+from bench.select.validation import notices
 
 
 def frame(rows):
@@ -157,6 +158,18 @@ def test_imagenet_is_chosen_by_imagenet_v2_and_the_two_scales_never_compete(ds):
     assert pick(frame(known), "adapt_all", "imagenet2012")["adapt_filename"] == "b--imagenet2012-lr_0.01"
 
 
+def test_runs_that_imagenet_v2_should_judge_and_does_not_are_said():
+    a, b = run("a", 0.9, ds="i21k"), run("b", 0.8, ds="i1k")
+    rows = [transfer(a, 0.01, 0.9, 0.8, "imagenet2012"), transfer(b, 0.01, 0.9, 0.8, "imagenet2012")]
+    [said] = notices(frame(rows))
+    assert said.startswith(
+        "imagenet2012: 1 runs of checkpoints that saw its validation images upstream have no ImageNetV2 score"
+    )
+    assert notices(frame([{**rows[0], "adapt_final_val_v2": 0.7}, rows[1]])) == []
+    assert notices(frame([{**rows[0], "adapt_status": "diverged"}, rows[1]])) == []
+    assert notices(SMALL) == []
+
+
 def test_minival_selects_where_no_checkpoint_saw_it():
     upstream = run("a", 0.9, ds="i1k")
     rows = [
@@ -267,7 +280,7 @@ def test_strategies_without_what_they_need_are_left_out_unless_they_are_asked_fo
             compare(SMALL, given_scores, strategies=["logme"])
     elsewhere = frame([*SMALL.to_dict("records"), transfer(A, 0.01, 0.5, 0.5, "pets"), transfer(B, 0.01, 0.4, 0.4, "pets")])
     chosen = pick(elsewhere, "knn", "pets", scores=scores)
-    assert (chosen["finetunes"], chosen["why"]) == (0, "no checkpoint has knn here")
+    assert (chosen["finetunes"], chosen["why"]) == (0, "the pool lacks knn")
     assert pd.isna(chosen["filename"])
 
 

@@ -60,7 +60,7 @@ def test_what_is_no_better_is_not_separable_and_what_is_worse_is_said():
     assert same.verdict.startswith("not separable: ")
     worse = tune(*world(), "natural", grid=[Constants(price=10.0)])
     assert worse.difference.separable
-    assert worse.verdict.startswith("hybrid is better than thrifty by +20.0 ")
+    assert worse.verdict.startswith("hybrid is better than thrifty by +20.0")
     assert any(line.endswith(worse.verdict) for line in worse.lines())
 
 

@@ -381,7 +381,7 @@ def test_select_prints_csv(augreg, table, tmp_path):
     code, out, err = augreg("select", table, "-o", figure)
     assert (code, err) == (0, "")
     assert out.splitlines()[0].split(",")[:5] == ["name", "adapt_ds", "adapt_group", "adapt_synthetic", "strategy"]
-    assert len(out.splitlines()) == 1 + 2 * 7  # two tasks, and the strategies that need no scores
+    assert len(out.splitlines()) == 1 + 2 * 6  # two tasks, and the strategies that need no scores
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 

@@ -13,7 +13,7 @@ from sweeps.layout import Workdir
 from sweeps.named import find
 from sweeps.selecting import VIEWS
 
-NOT_PROBED = ["upstream_best", "adapt_all", "random_k", "size", "static", "per_group", "halving"]
+NOT_PROBED = ["upstream_best", "adapt_all", "random_k", "static", "per_group", "halving"]
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +77,13 @@ def test_every_view_is_printed_and_drawn(augreg, table, view, tmp_path):
 
 def test_rankings_are_of_strategies_that_rank(augreg, table, scores):
     found = printed(augreg("select", table, "--scores", scores, "--show", "rankings"))
-    assert set(found["score"]) == {"upstream_best", "random_k", "size", "static", "per_group", "linear_probe"}
+    assert set(found["score"]) == {"upstream_best", "random_k", "static", "per_group", "linear_probe"}
     assert found["tau"].between(-1, 1).all()
 
 
 def test_differences_are_from_the_baseline_even_where_it_was_not_named(augreg, table):
-    found = printed(augreg("select", table, "--show", "differences", "--against", "size", "--strategy", "halving"))
-    assert found[["strategy", "baseline", "tasks"]].to_numpy().tolist() == [["halving", "size", 2]]
+    found = printed(augreg("select", table, "--show", "differences", "--against", "static", "--strategy", "halving"))
+    assert found[["strategy", "baseline", "tasks"]].to_numpy().tolist() == [["halving", "static", 2]]
     assert found["verdict"].str.startswith("not separable").all()
 
 
@@ -114,6 +114,7 @@ def test_bad_input_is_one_line(augreg, table, scores, tmp_path):
         (["--tune", "naturl", "--scores", scores], "no task of the table is 'naturl'; did you mean 'natural'?"),
         (["--scores", tmp_path / "none.csv"], "no such file of scores"),
         (["--show", "differences", "--against", "hybrid"], "strategy 'hybrid' needs the score 'linear_probe'"),
+        (["--show", "differences", "--against", "size"], "strategy 'size' needs models of several sizes (params), which the pool does not have"),
         (["--pool", "every"], "Invalid value for '--pool'"),
     ):
         code, out, err = augreg("select", table, *arguments)

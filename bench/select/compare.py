@@ -138,7 +138,7 @@ def _play(contest: Contest, strategy: Strategy, budget: int | None) -> tuple[int
     """Returns the budget that counted, the choice, and the runs that were asked for."""
     allowed = strategy.budget(contest.pool, budget)
     if lacking := strategy.lacks(contest.pool):
-        return allowed, Choice(None, None, f"no checkpoint has {', '.join(lacking)} here"), []
+        return allowed, Choice(None, None, f"the pool lacks {', '.join(lacking)}"), []
     choice, asked = drive(strategy, contest.pool, budget, lambda runs: contest.val.loc[runs])
     return allowed, choice, asked
 

@@ -25,8 +25,12 @@ class Choice:
     why: str
 
 
-FACTS = ("final_val", "params", "history")
-"""What a strategy may need besides scores: columns of `Pool.checkpoints`, and scores on other tasks."""
+FACTS = {
+    "final_val": "upstream validation accuracies",
+    "params": "models of several sizes",
+    "history": "validation scores on other tasks",
+}
+"""What a strategy may need besides scores, with what that takes: columns of `Pool.checkpoints`, or its `history`."""
 
 Ask = Generator[list[str], pd.Series, Choice]
 """Yields names of runs, is sent their validation scores (index: those names; NaN where a run diverged), returns the choice."""
@@ -62,13 +66,13 @@ class Strategy:
         return self.rank is not None
 
     def lacks(self, pool: Pool) -> list[str]:
-        """Returns what it needs and no checkpoint of `pool` has."""
+        """Returns what it needs and `pool` does not have."""
         return [need for need in self.needs if not _has(pool, need)]
 
     def complaint(self, need: str) -> str:
         """Returns what to say where `need` is lacking."""
         if need in FACTS:
-            return f"strategy {self.name!r} needs {need}, which no checkpoint of the pool has"
+            return f"strategy {self.name!r} needs {FACTS[need]} ({need}), which the pool does not have"
         return (
             f"strategy {self.name!r} needs the score {need!r}, which no checkpoint of the pool has; sweeps with probes write "
             "scores.csv, as `augreg transfer CKPT... --scores-only` does"
@@ -83,5 +87,7 @@ class Strategy:
 def _has(pool: Pool, need: str) -> bool:
     if need == "history":
         return not pool.history.empty
+    if need == "params":
+        return pool.checkpoints["params"].nunique() > 1
     frame = pool.checkpoints if need in FACTS else pool.scores
     return need in frame and bool(frame[need].notna().any())
