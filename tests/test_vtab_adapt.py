@@ -17,9 +17,7 @@ def config(monkeypatch):
     tiny.register(monkeypatch)
     monkeypatch.setitem(tasks.EMBEDDED_LOADERS, "digits", lambda _: tiny.DATA)
     upstream = Upstream("tiny", "mnist5k", 1.0, 0.01, "none", 0.0, 0.0, 0.0, resolution=8)
-    tasks.load_task.cache_clear()
-    yield Transfer(upstream, "digits", 12, 0.05, 8, batch_size=8)
-    tasks.load_task.cache_clear()
+    return Transfer(upstream, "digits", 12, 0.05, 8, batch_size=8)
 
 
 def trained():

@@ -68,7 +68,7 @@ def run(
       UserError: the weights are missing or of another architecture, or this version cannot read the task.
       bench.train.fit.Preempted: `watch.stop` said so.
     """
-    data = load_task(config.task, config.resolution)
+    data = load_task(config.facts, config.resolution, config.fit)
     own = _own(config, data, attempt, watch)
     made = programs(Static.of(config, execution))
     found = fit(
@@ -110,7 +110,7 @@ def run_group(
       bench.train.fit.Preempted: `watch.stop` said so.
     """
     first = configs[0]
-    data = load_task(first.task, first.resolution)
+    data = load_task(first.facts, first.resolution, first.fit)
     own = [_own(config, data, attempt, watch) for config, attempt in zip(configs, attempts, strict=True)]
     static = Static.of(first, execution)
     made = lanes(static, len(configs), shares(own))

@@ -49,6 +49,12 @@ class InMemory(Split):
             yield Seen(self.images[start : start + batch_size], self.labels[start : start + batch_size])
 
 
+def joined(first: InMemory, second: InMemory) -> InMemory:
+    """Returns the images of both, one after the other."""
+    images, labels = (np.concatenate([getattr(s, part) for s in (first, second)]) for part in ("images", "labels"))
+    return InMemory(images, labels)
+
+
 def cut(images: NDArray[np.uint8], labels: NDArray[Any], sizes: tuple[int, int, int], seed: int) -> Dataset:
     """Shuffles once with a fixed seed and cuts consecutive splits of the given sizes.
 

