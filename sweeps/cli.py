@@ -102,6 +102,7 @@ def data(context: click.Context) -> None:
     \b
     augreg data                              which sets there are, and what is on disk
     augreg data check NAME                   is everything there, and right
+    augreg data ids NAME -o FILE.csv         which images are in which split
     augreg data show NAME --aug strong1 ...  a sheet of augmented images
     """  # noqa: D301 - click wants the character backspace
     if context.invoked_subcommand is None:
@@ -136,6 +137,24 @@ def data_check(name: str, sample: int | None, every: bool) -> None:
     with Bar(Console(stderr=True)) as bar:
         for line in check_lines(name, None if every else SAMPLE if sample is None else sample, bar.show):
             click.echo(line)
+
+
+@data.command("ids")
+@click.argument("name")
+@DATA
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A .csv file: split, index, identifier, label, hash.")
+@click.option("--lists", type=click.Path(path_type=Path), help="Folder for lists of identifiers and labels.")
+def data_ids(name: str, output: Path | None, lists: Path | None) -> None:
+    """Write down which images are in which split, so that others can be sure to have the same."""
+    from rich.console import Console
+
+    from sweeps.data import Bar
+    from sweeps.identifiers import write
+
+    with Bar(Console(stderr=True)) as bar:
+        written = write(name, output, lists, bar.show)
+    for path in written:
+        click.echo(path)
 
 
 @data.command("show")

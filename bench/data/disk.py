@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.data.binary import BINARY, Binary
 from bench.data.sources import folder, labels, tfds
 from bench.data.sources.arrays import read_npz
 from bench.data.sources.source import Checked, Joined, Progress, Source
@@ -65,7 +66,8 @@ class Found:
         """
         if self.form == "tfds":
             label = getattr(labels, self.files.label, self.files.label)
-            return tfds.open_split(self.place, self.files.splits()[purpose], label=label, progress=progress)
+            split = tfds.open_split(self.place, self.files.splits()[purpose], label=label, progress=progress)
+            return Binary(split, BINARY[self.files.name]) if self.files.name in BINARY else split
         place = Path(self.place)
         if self.form == "npz":
             return read_npz(place, purpose)

@@ -19,12 +19,21 @@ from bench.points.vtab import VTAB
 
 @dataclass(frozen=True)
 class Extra:
-    """A set of images that only evaluates: name, the task whose classes it has, number of images, where they are."""
+    """A set of images that only evaluates.
+
+    Attributes:
+      name: also of the split under which a run records its accuracy.
+      of: the task whose classes it has.
+      images: number of them.
+      files: where they are.
+      selects: whether it validates; else it tests.
+    """
 
     name: str
     of: str
     images: int
     files: Files
+    selects: bool = False
 
 
 def _cropped(name: str, group: str, classes: int, sizes: tuple[int, int, int], files: Files) -> Task:
@@ -82,7 +91,7 @@ EMBEDDED_TASKS = frozenset({"digits", "lfw_faces"})
 EXTRAS: dict[str, Extra] = {
     e.name: e
     for e in (
-        Extra("imagenet_v2", "imagenet2012", 10_000, Files("imagenet_v2/matched-frequency:3", test="test")),
+        Extra("imagenet_v2", "imagenet2012", 10_000, Files("imagenet_v2/matched-frequency:3", test="test"), selects=True),
         Extra(
             "imagenet2012_real", "imagenet2012", 50_000, Files("imagenet2012_real:1", test="validation", label="real_labels")
         ),

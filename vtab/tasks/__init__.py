@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
 from bench.data.arrays import InMemory, joined
-from bench.data.disk import roots
-from bench.data.load import load
-from bench.data.split import Dataset
-from bench.points.task import Task
+from bench.data.disk import find, missing, roots
+from bench.data.load import load, load_extra
+from bench.data.split import Dataset, Split
+from bench.points.tasks import EXTRAS, TASKS, Task
 from vtab.tasks import digits, lfw_faces, sprites
+
+log = logging.getLogger(__name__)
 
 EMBEDDED_LOADERS: dict[str, Callable[[int], Dataset]] = {
     "digits": digits.load,
@@ -28,6 +31,8 @@ def load_task(facts: Task, resolution: int, fit: str = "train") -> Dataset:
       facts: of the task, from `TASKS` or a user's own.
       resolution: pixels.
       fit: as of `Transfer`; with `trainval`, train is train and val together, in this order. val and test are always there.
+
+    Extras, such as ImageNetV2 of imagenet2012, are there where they are on disk.
 
     Raises:
       UserError: it is not on disk, or not what it should be.
@@ -53,4 +58,18 @@ def _loaded(
         return replace(data, train=joined(data.train, data.val))
     assert facts.files is not None, f"{facts.name} has neither files nor a loader"
     sizes = {"train": facts.train, "val": facts.val, "test": facts.test}
-    return load(facts.name, facts.files, sizes, facts.classes, resolution, crop=facts.crop, joined=both)
+    data = load(facts.name, facts.files, sizes, facts.classes, resolution, crop=facts.crop, joined=both)
+    return replace(data, extras=_extras(facts, resolution)) if facts == TASKS.get(facts.name) else data
+
+
+def _extras(facts: Task, resolution: int) -> dict[str, Split]:
+    """Returns those sets with a task's classes that are on disk; says of the others, once, that they are not."""
+    found = {}
+    for name, extra in EXTRAS.items():
+        if extra.of != facts.name:
+            continue
+        if find(name, extra.files):
+            found[name] = load_extra(name, extra.files, extra.images, facts.classes, resolution, crop=facts.crop)
+        else:
+            log.warning("%s is not measured by %s: %s", facts.name, name, missing(name, extra.files))
+    return found
