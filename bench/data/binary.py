@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,9 @@ from bench.errors import UserError
 # (task_adaptation, data/dsprites.py).
 BINARY = {"dsprites": 64}
 
+# Compiling one takes longer than decoding a small split.
+_decoder = cache(Decoder)
+
 
 class Binary(Source):
     """A source of encoded images of zeros and ones, as decoded images `uint8[B, side, side, 1]` of 0 and 255.
@@ -24,7 +29,7 @@ class Binary(Source):
     """
 
     def __init__(self, source: Source, side: int) -> None:
-        self._source, self._decode = source, Decoder(Geometry("resize", side))
+        self._source, self._decode = source, _decoder(Geometry("resize", side))
 
     def __len__(self) -> int:
         return len(self._source)
