@@ -1,11 +1,14 @@
+import json
 import warnings
 
 import numpy as np
 import pytest
+from real_data import real_data
 
 from bench.data.sources import labels
 from bench.errors import UserError
 from bench.points import TASKS
+from bench.points.small import SMALL
 from bench.points.tasks import GROUPS
 from vtab.tasks import EMBEDDED_LOADERS, load_task, sprites
 
@@ -58,6 +61,29 @@ def test_every_fingerprint_is_pinned_and_every_group_has_a_task():
 @pytest.mark.parametrize("name", list(CLASS_COUNTS))
 def test_whole_sources_are_used(name):
     assert np.bincount(every(load_task(TASKS[name], 28), "labels")).tolist() == CLASS_COUNTS[name]
+
+
+@pytest.mark.parametrize("name", list(EMBEDDED_LOADERS))
+def test_train_and_val_together(name):
+    apart, both = load_task(TASKS[name], 8), load_task(TASKS[name], 8, "trainval")
+    for field in ("images", "labels"):
+        parts = [getattr(s, field) for s in (apart.train, apart.val)]
+        assert np.array_equal(getattr(both.train, field), np.concatenate(parts))
+    assert both.val is apart.val
+    assert both.test is apart.test
+    assert load_task(TASKS[name], 8, "tune") is apart
+
+
+@pytest.mark.parametrize("task", SMALL, ids=lambda t: t.name)
+def test_the_small_real_tasks(task, tmp_path, monkeypatch):
+    path = real_data("cifar10" if task.name == "cifar10_1k" else task.name)
+    (tmp_path / f"{task.name}.npz").symlink_to(path)
+    monkeypatch.setenv("AUGREG_DATA", str(tmp_path))
+    facts = json.loads(path.with_suffix(".json").read_text())
+    data = load_task(task, 16)
+    counts = [np.bincount(split.labels, minlength=task.classes).tolist() for split in splits(data)]
+    assert counts == [facts["class_counts"][purpose] for purpose in ("train", "val", "test")]
+    assert (task.group, task.classes) == (facts["group"], len(facts["classes"]))
 
 
 def test_digits_are_scikit_learns():

@@ -47,22 +47,23 @@ def _loaded(
     resolution: int,
     both: bool,
     loader: Callable[[int], Dataset] | None,
-    _folders: tuple[str, ...],
+    folders: tuple[str, ...],
 ) -> Dataset:
+    if loader and not both:
+        return loader(resolution)
     if loader:
-        data = loader(resolution)
-        if not both:
-            return data
+        data = _loaded(facts, resolution, False, loader, folders)
         assert isinstance(data.train, InMemory)
         assert isinstance(data.val, InMemory)
         return replace(data, train=joined(data.train, data.val))
     assert facts.files is not None, f"{facts.name} has neither files nor a loader"
     sizes = {"train": facts.train, "val": facts.val, "test": facts.test}
     data = load(facts.name, facts.files, sizes, facts.classes, resolution, crop=facts.crop, joined=both)
-    return replace(data, extras=_extras(facts, resolution)) if facts == TASKS.get(facts.name) else data
+    return replace(data, extras=_extras(facts, resolution, folders)) if facts == TASKS.get(facts.name) else data
 
 
-def _extras(facts: Task, resolution: int) -> dict[str, Split]:
+@cache
+def _extras(facts: Task, resolution: int, _folders: tuple[str, ...]) -> dict[str, Split]:
     """Returns those sets with a task's classes that are on disk; says of the others, once, that they are not."""
     found = {}
     for name, extra in EXTRAS.items():
