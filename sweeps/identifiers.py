@@ -19,20 +19,23 @@ from bench.points.vtab import TRAIN, VAL
 from bench.records.atomic import export
 from sweeps.data import known, sources
 
+# Of the CSV file.
+COLUMNS = ("purpose", "index", "identifier", "label", "image")
+
 
 class Row(NamedTuple):
     """An image of a split.
 
     Attributes:
       purpose: of the split.
-      index: of the image, from 0.
+      number: of the image, from 0.
       identifier: what the container calls it; empty where it has no names.
       label: its class, or several, joined by semicolons.
       image: first 16 hex digits of the SHA-256 of its file, or of its pixels where those are stored.
     """
 
     purpose: str
-    index: int
+    number: int
     identifier: str
     label: str
     image: str
@@ -55,7 +58,7 @@ def write(name: str, output: Path | None, lists: Path | None, progress: check.Pr
 
     Args:
       name: of the set.
-      output: CSV file to write, with the columns of `Row`.
+      output: CSV file to write, with a line for every `Row`.
       lists: folder for lists of "identifier label", as VTAB-1k is passed on: train800.txt, val200.txt, train800val200.txt and
         test.txt where 800 images are learnt from and 200 select, else train.txt, val.txt, trainval.txt and test.txt.
       progress: as of `bench.data.check.look`.
@@ -79,7 +82,7 @@ def write(name: str, output: Path | None, lists: Path | None, progress: check.Pr
     if output is not None:
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(Row._fields)
+        writer.writerow(COLUMNS)
         for split in splits.values():
             writer.writerows(split)
         texts[output] = table.getvalue()

@@ -73,7 +73,8 @@ def cut(images: NDArray[np.uint8], labels: NDArray[Any], sizes: tuple[int, int, 
     if images.ndim == 3:
         images = np.repeat(images[..., None], 3, axis=-1)
     parts = np.split(order[: sum(sizes)], np.cumsum(sizes)[:-1])
-    return Dataset(*(InMemory(np.ascontiguousarray(images[p]), labels[p].astype(np.int32)) for p in parts))
+    train, val, test = (InMemory(np.ascontiguousarray(images[p]), labels[p].astype(np.int32)) for p in parts)
+    return Dataset(train, val, test)
 
 
 def resize(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:

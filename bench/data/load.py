@@ -58,10 +58,9 @@ def load(
     """
     training, evaluation = geometries(resolution, crop=crop, side=side)
     sources = open_set(name, files, sizes, classes, joined=joined)
-    return Dataset(
-        kept(Streamed(sources["train"], training, evaluation)),
-        *(kept(Streamed(sources[purpose], evaluation, evaluation)) for purpose in ("val", "test")),
-    )
+    train = kept(Streamed(sources["train"], training, evaluation))
+    val, test = (kept(Streamed(sources[purpose], evaluation, evaluation)) for purpose in ("val", "test"))
+    return Dataset(train, val, test)
 
 
 def load_extra(name: str, files: Files, images: int, classes: int, resolution: int, *, crop: bool) -> Split:
