@@ -87,7 +87,7 @@ def run(
         watch=watch,
         metrics=own.metrics,
     )
-    return _result(config, data, found)
+    return _result(config, data, found, _params(config))
 
 
 def run_group(
@@ -117,7 +117,7 @@ def run_group(
     own = [_own(config, data, attempt, watch) for config, attempt in zip(configs, attempts, strict=True)]
     static = Static.of(first, execution)
     made = lanes(static, len(configs), shares(own))
-    trained = {source: weights.read(source) for source in sources}
+    trained = {source: weights.read(source) for source in dict.fromkeys(sources)}
     starts = [
         with_new_head(programs(static), trained[source], config.seed, source)
         for config, source in zip(configs, sources, strict=True)
@@ -133,7 +133,8 @@ def run_group(
         checkpoints=checkpoints,
         watch=watch,
     )
-    return [_result(config, data, each) for config, each in zip(configs, found, strict=True)]
+    params = _params(first)
+    return [_result(config, data, each, params) for config, each in zip(configs, found, strict=True)]
 
 
 def evaluations(config: Transfer) -> int:
@@ -158,12 +159,16 @@ def _own(config: Transfer, data: Dataset, attempt: Path, watch: Watch) -> Lane:
     return Lane(order, Hyper.of_transfer(config), config.level.mixup, config.level.cutmix, metrics)
 
 
-def _result(config: Transfer, data: Dataset, found: Fitted) -> Record:
+def _params(config: Transfer) -> int:
+    return models.count_params(config.upstream.model, config.facts.classes, config.resolution)
+
+
+def _result(config: Transfer, data: Dataset, found: Fitted, params: int) -> Record:
     return Record(
         config=config,
         status=found.status,
         measurements=tuple(found.measurements),
-        params=models.count_params(config.upstream.model, config.facts.classes, config.resolution),
+        params=params,
         data=data.facts(),
         device=device(),
         code_version=bench.__version__,
