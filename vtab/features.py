@@ -1,4 +1,4 @@
-"""Features of a task's images by a checkpoint, extracted once and kept, with what the checkpoint's own head says of them.
+"""Features of a task's images by a checkpoint, extracted once and kept.
 
 What is kept lies under a key that holds all it depends on: the weights themselves, the task's facts and images, the resolution,
 the code. A file under another key is never read, so nothing can be out of date.
@@ -16,8 +16,6 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import log_expit, softmax
 
 import bench
 from bench import weights
@@ -28,6 +26,7 @@ from bench.data.split import Dataset, Split
 from bench.data.stream import Streamed
 from bench.points import Execution, Probe, Upstream
 from bench.points.files import PURPOSES
+from bench.points.probe import TRAIN_IMAGES
 from bench.records import atomic
 from bench.train import together
 from bench.train.features import Extracted, batches, extract
@@ -37,9 +36,6 @@ from bench.train.static import Static
 from bench.weights.heads import Head, take_apart
 
 log = logging.getLogger(__name__)
-# Training images that are looked at, at most: the scores compare images pairwise or with thousands of source classes, and the
-# literature's probes have 500 to 5,000. Val and test are looked at whole, so that accuracies are exact.
-LIMIT = 10_000
 _PARTS = ("x", "y")
 _KEY = "key"
 
@@ -49,7 +45,7 @@ class Found:
     """What was found of a checkpoint and a task.
 
     Attributes:
-      splits: features and labels of train (of `LIMIT` images at most), val and test.
+      splits: features and labels of train (of `TRAIN_IMAGES` images at most), val and test.
       head: the checkpoint's own, None where its file has none.
       images: that went through the model, or had gone when the features were kept.
       seconds: that the extraction took, compilation excluded; 0 where the features were kept.
@@ -97,7 +93,7 @@ def look(
     started = time.perf_counter()
     _ = made.features
     compiled = time.perf_counter()
-    splits = [some(data.train, LIMIT), data.val, data.test]
+    splits = [some(data.train, TRAIN_IMAGES), data.val, data.test]
     of = batches(splits, made.static.eval_batch)
 
     def between(done: int) -> None:
@@ -137,15 +133,6 @@ def loss_of(config: Probe) -> Literal["sigmoid", "softmax"]:
     return "sigmoid" if run and run.loss == "sigmoid" else "softmax"
 
 
-def probabilities(logits: NDArray[np.float32], loss: str) -> NDArray[np.float32]:
-    """Returns distributions over the source classes, `float32[N, Z]`.
-
-    The classes of a sigmoid head do not exclude each other; their probabilities are divided by their sum, because LEEP and its
-    like need a distribution. In logarithms, so that no row of tiny ones vanishes.
-    """
-    return softmax(log_expit(logits) if loss == "sigmoid" else logits, axis=1)  # type: ignore[no-any-return]
-
-
 def _key(config: Probe, data: Dataset, identity: str) -> str:
     """Returns all that the features depend on, as JSON."""
     return json.dumps(
@@ -154,9 +141,9 @@ def _key(config: Probe, data: Dataset, identity: str) -> str:
             "checkpoint": config.upstream.digest,
             "weights": identity,
             "task": asdict(config.facts),
-            "images": data.facts()["fingerprints"],
+            "images": data.facts()["fingerprint"],
             "resolution": config.resolution,
-            "limit": LIMIT,
+            "train_images": TRAIN_IMAGES,
         },
         sort_keys=True,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
+
 import bench
 from bench import models
 from bench.cost import forward_flops
@@ -14,7 +16,7 @@ from bench.records.record import Cost, Measurement, Record
 from bench.select.scores import SCORES, Features, score_all
 from bench.train.fit import Watch
 from bench.train.upstream import device
-from vtab.features import Found, leave_if_asked, look, loss_of, probabilities
+from vtab.features import Found, leave_if_asked, look, loss_of
 from vtab.tasks import load_task
 
 
@@ -28,9 +30,9 @@ def run(
 ) -> Record:
     """Extracts features and computes all scores of them.
 
-    A score that cannot be computed is left out, and the record's `why` says which and for what reason; so is, without a reason,
-    one that needs the source classes of a checkpoint without a head. Weights that give features which are not finite make a
-    diverged record without scores.
+    A score that is not defined for these features, or that needs a head which the checkpoint has not, is left out, and the
+    record's `why` says which and for what reason. Weights that give features which are not finite make a diverged record
+    without scores.
 
     Args:
       config: of the probe.
@@ -71,17 +73,8 @@ def run(
 def features(config: Probe, found: Found) -> Features:
     """Returns what scores look at."""
     train, val, test = (found.splits[purpose] for purpose in PURPOSES)
-    return Features(
-        train_x=train.features,
-        train_y=train.labels,
-        val_x=val.features,
-        val_y=val.labels,
-        test_x=test.features,
-        test_y=test.labels,
-        classes=config.facts.classes,
-        train_p=probabilities(found.head.logits(train.features), loss_of(config)) if found.head else None,
-        seed=config.seed,
-    )
+    source = found.head and found.head.probabilities(train.features, loss_of(config)).astype(np.float64)
+    return Features(*train.wide(), *val.wide(), *test.wide(), config.facts.classes, source, config.seed)
 
 
 def _scores(config: Probe, found: Found, watch: Watch) -> tuple[tuple[Measurement, ...], str]:

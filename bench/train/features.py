@@ -18,6 +18,10 @@ class Extracted(NamedTuple):
     features: NDArray[np.float32]
     labels: NDArray[np.int32]
 
+    def wide(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Returns both in 64 bits, in which scores are computed."""
+        return self.features.astype(np.float64), self.labels.astype(np.int64)
+
 
 def batches(splits: Sequence[Split], size: int) -> int:
     """Returns the number of batches that `extract` takes."""

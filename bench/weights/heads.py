@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_expit, softmax
 
 from bench.errors import UserError
 from bench.models import variables
@@ -23,16 +24,22 @@ class Head(NamedTuple):
     kernel: NDArray[np.float32]
     bias: NDArray[np.float32]
 
-    def logits(self, features: NDArray[Any]) -> NDArray[np.float32]:
-        """Returns `float32[N, Z]` of `features[N, D]`."""
-        return features.astype(np.float32) @ self.kernel + self.bias
+    def probabilities(self, features: NDArray[np.float32], loss: str) -> NDArray[np.float32]:
+        """Returns the distributions over the Z classes that the head gives to `features[N, D]`, `float32[N, Z]`.
+
+        The classes of a head that was trained with a `sigmoid` do not exclude each other: their probabilities are divided by
+        their sum. In logarithms, so that a row of tiny ones does not vanish.
+        """
+        logits = features @ self.kernel + self.bias
+        found: NDArray[np.float32] = softmax(log_expit(logits) if loss == "sigmoid" else logits, axis=1)
+        return found
 
 
 def take_apart(flat: Flat, source: str, model: str, resolution: int) -> tuple[variables.Tree, Head | None]:
     """Returns all weights, with a head of one output that is zero, and the head of the file, None where it has none.
 
-    The hidden layer that some classifiers have belongs to the features here: they are what the last layer sees. Numbers that are
-    not finite stay what they are.
+    The hidden layer that some classifiers have belongs to the features here, which are what the last layer sees. Numbers that
+    are not finite stay what they are.
 
     Args:
       flat: the arrays by name, in any layout.
