@@ -163,7 +163,8 @@ def _write(path: Path, key: str, found: dict[str, Extracted]) -> None:
 def _read(path: Path, key: str) -> dict[str, Extracted] | None:
     """Returns kept features, None where there are none under this key or the file is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because NumPy leaves a damaged file open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file[_KEY]) != key:
                 return None
             return {purpose: Extracted(*(file[f"{purpose}_{part}"] for part in _PARTS)) for purpose in PURPOSES}
