@@ -22,7 +22,7 @@ from bench.select.scores import SCORES
 from bench.train.fit import Preempted, Watch
 from bench.train.program import COMPILED
 from bench.weights.heads import take_apart
-from vtab import features, probe, tasks
+from vtab import features, probe
 
 RUN = Upstream("Ti/16", "mnist5k", 1.0, 0.01, "none", 0.0, 0.0, 0.0, resolution=8)
 RELEASED = "Ti_16-i21k-300ep-lr_0.001-aug_none-wd_0.03-do_0.0-sd_0.0"
@@ -44,7 +44,7 @@ def trained():
 def ready(monkeypatch, tmp_path, trained):
     """Returns a probe of a written checkpoint, and the folder that it lies in."""
     tiny.register(monkeypatch)
-    monkeypatch.setitem(tasks.EMBEDDED_LOADERS, "digits", lambda _: tiny.DATA)
+    monkeypatch.setattr(probe, "load_task", lambda *_: tiny.DATA)
     weights.write(tmp_path / "w.npz", trained)
     return Probe(replace(RUN, model="tiny"), "digits", 8), tmp_path
 
@@ -177,7 +177,7 @@ def test_checkpoints_and_tasks_share_one_program(ready, monkeypatch, trained):
     before = len(COMPILED)
     weights.write(folder / "w.npz", {**trained, "head/kernel": np.zeros((8, 9), np.float32), "head/bias": np.zeros(9, "f4")})
     smaller = Dataset(*(tiny.split(n, n) for n in (9, 8, 7)))
-    monkeypatch.setitem(tasks.EMBEDDED_LOADERS, "synthetic_sprites_position", lambda _: smaller)
+    monkeypatch.setattr(probe, "load_task", lambda *_: smaller)
     run(replace(config, task="synthetic_sprites_position"), folder)
     assert len(COMPILED) == before
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_expit, softmax
 
 from bench.errors import UserError
 from bench.models import variables
@@ -28,10 +27,16 @@ class Head(NamedTuple):
         """Returns the distributions over the Z classes that the head gives to `features[N, D]`, `float32[N, Z]`.
 
         The classes of a head that was trained with a `sigmoid` do not exclude each other: their probabilities are divided by
-        their sum. In logarithms, so that a row of tiny ones does not vanish.
+        their sum. Rows are scaled by their largest number first, so that those of tiny probabilities do not vanish.
         """
         logits = features @ self.kernel + self.bias
-        found: NDArray[np.float32] = softmax(log_expit(logits) if loss == "sigmoid" else logits, axis=1)
+        top = logits.max(1, keepdims=True)
+        if loss == "sigmoid":
+            # sigmoid(x) = exp(min(x, 0)) / (1 + exp(-|x|)), which never overflows.
+            scaled = np.exp(np.minimum(logits, 0) - np.minimum(top, 0)) / (1 + np.exp(-np.abs(logits)))
+        else:
+            scaled = np.exp(logits - top)
+        found: NDArray[np.float32] = scaled / scaled.sum(1, keepdims=True)
         return found
 
 
