@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.points import Config, Transfer
+from bench.points import Config, Probe
 from sweeps import accounting
+from sweeps.board import needed
 from sweeps.job import FILE, Job
 from sweeps.launch import Launch
 from sweeps.layout import Workdir
@@ -161,7 +162,10 @@ class Story:
             scored = f"validation accuracy {last.value:.4f}, " if last else ""
             spent = f"{cost.train_seconds:.0f} s of training" + (f" in {cost.attempts} attempts" if cost.attempts > 1 else "")
             lines += [f"  passed over checkpoint {skipped}" for skipped in cost.skipped]
-            lines.append(f"  accepted from attempt {cost.attempt}: {scored}{cost.steps} steps, {spent}")
+            work = f"{scored}{cost.steps} steps, {spent}"
+            if isinstance(config, Probe):
+                work = f"{len(record.measurements)} scores, {cost.eval_seconds:.0f} s"
+            lines.append(f"  accepted from attempt {cost.attempt}: {work}")
         return lines
 
     def _reason(self, config: Config, state: str) -> str:
@@ -172,8 +176,8 @@ class Story:
             return f"; `augreg retry {self.workdir.path} {config.name}` has it tried again"
         if state != WAITING:
             return ""
-        if isinstance(config, Transfer) and (upstream := self.state(config.upstream)) not in FINISHED:
-            return f" for its upstream run, which is {upstream}: {config.upstream.name}"
+        if (upstream := needed(config)) and (at := self.state(upstream)) not in FINISHED:
+            return f" for its upstream run, which is {at}: {upstream.name}"
         traces = self.traces(config)
         if not traces:
             return " for a free place: no worker has had it yet"

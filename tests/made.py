@@ -24,8 +24,8 @@ SWEEP = Sweep(
 
 
 def largest(runs):
-    """Returns the limit of so many runs a job, of either kind."""
-    return {"upstream": runs, "transfer": runs}
+    """Returns the limit of so many runs a job, of any kind."""
+    return {"upstream": runs, "probe": runs, "transfer": runs}
 
 
 WHOLE = largest(1000)
