@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -29,18 +29,24 @@ class Follow(Protocol):
         """Notes the end of a run, whose record is None where it failed or was cancelled; returns the points that follow."""
         ...
 
+    def lines(self) -> list[str]:
+        """Returns what has been decided so far, for people."""
+        ...
+
 
 class Rule(Protocol):
-    """What a sweep says of points that depend on results; data, see `to_dict`."""
+    """What a sweep says of points that depend on results: data, which a folder remembers by its name and `to_dict`."""
 
     name: ClassVar[str]
+    # Whether transfers of the sweep may be left out.
+    partial: ClassVar[bool]
 
     def start(self, sweep: Sweep) -> Follow:
         """Returns what follows from the results of a sweep, of which nothing is known yet."""
         ...
 
     def expected(self, sweep: Sweep) -> Sequence[Config]:
-        """Returns points that cost what will follow, as far as that can be said in advance; for plans."""
+        """Returns points that cost what will be done in all, or at most; for plans."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,32 +64,35 @@ class Ended(NamedTuple):
 class Nothing:
     """Nothing follows: all points are known in advance."""
 
-    sweep: Sweep
+    points: Sequence[Config]
 
     def begin(self) -> Sequence[Config]:
         """Returns all points."""
-        return self.sweep.points
+        return self.points
 
     def settled(self, config: Config, record: Record | None) -> Sequence[Config]:  # noqa: ARG002
         """Returns nothing."""
         return ()
 
+    def lines(self) -> list[str]:
+        """Returns nothing."""
+        return []
+
 
 def start(sweep: Sweep) -> Follow:
     """Returns what follows from the results of a sweep."""
-    return sweep.follow.start(sweep) if sweep.follow else Nothing(sweep)
+    return sweep.follow.start(sweep) if sweep.follow else Nothing(sweep.points)
 
 
-def unfold(sweep: Sweep, ended: Callable[[Config], Ended | None]) -> list[Config]:
+def unfold(follow: Follow, ended: Callable[[Config], Ended | None]) -> list[Config]:
     """Returns all points of a sweep that are known by now, in the order in which they came up.
 
     Args:
-      sweep: the sweep.
+      follow: as `start` gave it; it is told what has ended.
       ended: returns how a run ended, None where it has not.
     """
-    if sweep.follow is None:
-        return list(sweep.points)
-    follow = start(sweep)
+    if isinstance(follow, Nothing):  # no need to look
+        return list(follow.begin())
     found: dict[str, Config] = {}
     new = list(follow.begin())
     while new:
@@ -101,6 +110,26 @@ def validation(record: Record | None) -> float:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """Probes alone: the transfers say on which tasks, and none is trained."""
+
+    name: ClassVar[str] = "scores"
+    partial: ClassVar[bool] = True
+
+    def start(self, sweep: Sweep) -> Follow:
+        """Returns what is done of a sweep."""
+        return Nothing((*sweep.upstream_points, *sweep.probe_points))
+
+    def expected(self, sweep: Sweep) -> Sequence[Config]:
+        """Returns upstream runs and probes."""
+        return (*sweep.upstream_points, *sweep.probe_points)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns no field."""
+        return {}
+
+
+@dataclass(frozen=True)
 class Retrain:
     """VTAB-1k's protocol: the setting that did best on val is trained again on train and val, and then tested once.
 
@@ -109,18 +138,29 @@ class Retrain:
     """
 
     name: ClassVar[str] = "retrain"
+    partial: ClassVar[bool] = False
 
     def start(self, sweep: Sweep) -> Follow:
         """Returns what follows from the results of a sweep."""
         return _Retraining(sweep)
 
     def expected(self, sweep: Sweep) -> Sequence[Config]:
-        """Returns of every checkpoint, task and seed the longest setting."""
-        return [again(max(runs, key=lambda t: t.steps)) for runs in _tuning(sweep.transfer_points).values()]
+        """Returns all points, and of every checkpoint, task and seed the longest setting once more."""
+        tuned = _tuning(sweep.transfer_points).values()
+        return [*sweep.points, *(again(max(runs, key=lambda t: t.steps)) for runs in tuned)]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns no field."""
         return {}
+
+
+def rule_of(saved: Mapping[str, Any]) -> Rule:
+    """Returns the rule whose name and fields these are, as a folder remembers them."""
+    from sweeps.live import Live
+
+    rules: tuple[type[Rule], ...] = (Scores, Retrain, Live)
+    fields = {name: value for name, value in saved.items() if name != "rule"}
+    return next(rule for rule in rules if rule.name == saved["rule"])(**fields)
 
 
 def again(config: Transfer) -> Transfer:
@@ -159,3 +199,6 @@ class _Retraining:
             if best is None or (-value, config.name) < (-best[0], best[1].name):
                 self._best[group] = value, config
         return [again(self._best[group][1])] if not left and group in self._best else ()
+
+    def lines(self) -> list[str]:
+        return []

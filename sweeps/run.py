@@ -17,6 +17,7 @@ from typing import Any
 from bench.errors import UserError
 from bench.points import Config
 from bench.records.record import Record
+from sweeps import follow
 from sweeps.board import Board, Group
 from sweeps.budget import Spending
 from sweeps.clock import Clock
@@ -96,7 +97,10 @@ class Coordinator:
             self._proposals = None if sweep.search is None else Proposals.of(sweep, workdir)
             if self._proposals:
                 self._study.follow(self._proposals.params)
-            self._add(self._proposals.configs if self._proposals else sweep.points)
+            self._follow = follow.start(sweep)
+            self._following: list[Config] = []
+            self._add(self._proposals.configs if self._proposals else self._follow.begin())
+            self._take_what_follows()
             self._propose()
             self._status.note = self._study.flush()
         except BaseException:
@@ -110,6 +114,10 @@ class Coordinator:
     def status(self) -> Status:
         """Returns where the sweep stands."""
         return self._status
+
+    def decided(self) -> list[str]:
+        """Returns what has been decided by results, for people."""
+        return self._follow.lines()
 
     def _reports(self) -> list[dict[str, Any]]:
         return [p for a in self._active.values() if (p := a.launch.progress())]
@@ -271,6 +279,13 @@ class Coordinator:
                 for each, value in self._proposals.tell(record):
                     self._study.accept(each, value)
         self._board.settle(config, state)
+        self._following += self._follow.settled(config, record)
+
+    def _take_what_follows(self) -> None:
+        """Takes in points that follow from results, which may be finished themselves, by an earlier coordinator."""
+        while self._following:
+            new, self._following = self._following, []
+            self._add(config for config in new if config.name not in self._board.points)
 
     def _fail(self, config: Config, error: str) -> None:
         self._errors[config.name] = error
@@ -346,6 +361,7 @@ class Coordinator:
         self._status.unknown = self._proposals.total - len(self._board.points)
 
     def _launch(self) -> None:
+        self._take_what_follows()
         self._propose()
         while len(self._active) < self._executor.capacity():
             group = self._board.next(self._compiling, self._allowed)

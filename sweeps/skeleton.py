@@ -1,4 +1,4 @@
-"""Tells a sweep that has grown from one that has changed, by the axes that its folder remembers.
+"""What a folder remembers of its sweep: tells one that has grown from one that has changed, and gives the sweep back.
 
 Values added to an axis extend a sweep: every finished point is a point of the new one. Anything else is another study.
 """
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from bench.points import KINDS, Checkpoint
 from sweeps.axes import UP, By, Grid, Values, When, fields_of
+from sweeps.follow import rule_of
 from sweeps.space import Sweep
 
 Skeleton = Mapping[str, Any]
@@ -37,6 +38,8 @@ def skeleton(sweep: Sweep) -> dict[str, Any]:
     grids = {"upstream": sweep.upstream_grids, "transfer": sweep.transfer_grids}
     search = {"search": sweep.search.skeleton()} if sweep.search else {}
     more = {"given": [c.to_dict() for c in sweep.given], "probe": sweep.probe}
+    if rule := sweep.follow:
+        more["follow"] = {"rule": rule.name, **rule.to_dict()}
     return {**{kind: [_grid(g) for g in each] for kind, each in grids.items()}, **more, **search}
 
 
@@ -60,6 +63,45 @@ def _axis(spec: Values) -> Any:
     return list(spec)
 
 
+def restored(name: str, saved: Skeleton) -> Sweep:
+    """Returns the sweep of a skeleton, for one that no module of `sweeps.named` describes; searches are not restored."""
+    return Sweep(
+        name,
+        "",
+        upstream=[_restored(grid) for grid in saved["upstream"]],
+        transfer=[_restored(grid) for grid in saved["transfer"]],
+        given=tuple(Checkpoint.from_dict(each) for each in saved["given"]),
+        probe=saved["probe"],
+        follow=rule_of(saved["follow"]) if "follow" in saved else None,
+    )
+
+
+def _restored(grid: Mapping[str, Any]) -> Grid:
+    axes: dict[str, Values] = {}
+    fixed: dict[str, Any] = {}
+    for names in sorted(grid["axes"], key=lambda names: _depth(grid["axes"], names)):
+        spec = grid["axes"][names]
+        if isinstance(spec, list):
+            several, value = len(spec) > 1, spec if len(spec) > 1 else spec[0]
+        elif "when" in spec:
+            several, value = True, When(spec["when"], spec["among"], spec["values"], spec["otherwise"])
+        else:
+            several = any(len(values) > 1 for _, values in spec["values"])
+            value = By(spec["by"], {key: values if several else values[0] for key, values in spec["values"]})
+        if several:
+            axes[names] = value
+        else:
+            fixed |= dict.fromkeys(fields_of(names), value)
+    return Grid(axes, fixed, grid["of"])
+
+
+def _depth(axes: Mapping[str, Any], names: str) -> int:
+    """Returns how many axes come before one because it depends on them; a file does not keep their order."""
+    spec = axes[names]
+    field = None if isinstance(spec, list) else spec.get("by", spec.get("when"))
+    return sum(1 + _depth(axes, other) for other in axes if field in fields_of(other))
+
+
 def extends(old: Skeleton, new: Skeleton) -> Extension | Change:
     """Compares what `skeleton` gave for the sweep of a folder with what it gives now."""
     added: list[str] = []
@@ -74,6 +116,8 @@ def extends(old: Skeleton, new: Skeleton) -> Extension | Change:
             if not new["probe"]:
                 raise _ChangedError("it has no probes any more")
             added.append("probes")
+        if old.get("follow") != new.get("follow"):
+            raise _ChangedError("what follows from its results is decided in another way")
         if old.get("search") != new.get("search"):
             raise _ChangedError("it searches in another way")
     except _ChangedError as changed:

@@ -156,11 +156,11 @@ class Sweep:
         return tuple(Probe(upstream, task, resolution, own=own) for upstream, task, resolution, own in found)
 
     @property
-    def planned(self) -> tuple[Config, ...]:
-        """Returns what is to be expected: all configs and what may follow; of a search as many as it may propose, by chance."""
+    def planned(self) -> Sequence[Config]:
+        """Returns what is to be expected: all configs that will be done, or may be; of a search as many as it may propose."""
         if self.search is not None:
             return self.search.draws(self.search.trials)
-        return (*self.points, *(self.follow.expected(self) if self.follow else ()))
+        return self.follow.expected(self) if self.follow else self.points
 
     @cached_property
     def points(self) -> tuple[Config, ...]:

@@ -91,7 +91,7 @@ def test_probes_come_before_transfers_and_after_their_own_upstream_runs(tmp_path
     assert len(points("two-models", workdir)) == 8  # probes are no trials
     found = list(workdir.records())
     assert len(from_records(found)) == 18
-    assert len(scores.from_records(found)) == 36
+    assert len(scores.from_records(found)) == 54
 
 
 def test_a_sweep_of_given_checkpoints_alone_has_no_study_of_upstream_runs(tmp_path):

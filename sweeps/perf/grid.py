@@ -139,11 +139,10 @@ def _steps() -> None:
 @click.argument("quick")
 def whole(folder: Path, quick: str) -> None:
     """Do what `augreg run` does for a named sweep."""
-    from sweeps import session
     from sweeps.executors.local import Local
+    from sweeps.session import run_sweep
 
-    vars(session)["find"] = lambda _name: sweep(json.loads(quick))
-    session.run_sweep("grid", folder, Local(0))
+    run_sweep(sweep(json.loads(quick)), folder, Local(0))
 
 
 @_steps.command()
