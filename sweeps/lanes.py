@@ -42,7 +42,7 @@ def check(lanes: str) -> str:
 def mates(config: Config) -> tuple[Any, ...]:
     """Returns what runs of one program must agree in to take as many steps over the same examples; seeds may differ."""
     if isinstance(config, Transfer):
-        return config.task, config.steps, config.multiplicity
+        return config.task, config.fit, config.steps, config.multiplicity
     assert isinstance(config, Upstream)
     return config.dataset, config.fraction, config.epochs, config.multiplicity
 

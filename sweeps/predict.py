@@ -129,7 +129,9 @@ class Predictor:
 
     @staticmethod
     def _checks(config: Upstream | Transfer, model: str, facts: UpstreamSet | Task) -> Work:
-        images = EVALUATIONS[config.kind] * (facts.val or 0) + (facts.test or 0)
+        fit = config.fit if isinstance(config, Transfer) else "train"
+        checks = 0 if fit == "trainval" else EVALUATIONS[config.kind]
+        images = checks * (facts.val or 0) + (0 if fit == "tune" else facts.test or 0)
         return forward(model, config.resolution, facts.classes).times(images)
 
     def seconds(self, config: Config) -> Estimate:

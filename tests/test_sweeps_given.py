@@ -166,6 +166,17 @@ def test_probes_share_a_job_by_program_never_train_as_lanes_and_cost_forward_pas
     assert share * (facts.val + facts.test) == pytest.approx(1, rel=0.01)
 
 
+def test_transfers_that_learn_from_other_images_are_no_lanes_of_each_other_and_cost_what_they_measure():
+    one = SWEEP_OF_GIVEN.transfer_points[0]
+    fits = {fit: replace(one, fit=fit) for fit in ("train", "tune", "trainval")}
+    assert len({lanes.mates(config) for config in fits.values()}) == 3
+    assert lanes.mates(one) == lanes.mates(replace(one, lr=0.5, seed=3))
+    predictor = Predictor(find_device("cpu-core"))
+    train, tune, trainval = (predictor.evaluation(config).flops for config in fits.values())
+    assert train == tune + trainval
+    assert tune / train == one.facts.val / (one.facts.val + one.facts.test)
+
+
 def test_checkpoints_and_probes_may_be_added_but_not_taken_away():
     def compare(old, new):
         return extends(json.loads(json.dumps(skeleton(old))), json.loads(json.dumps(skeleton(new))))
