@@ -297,6 +297,7 @@ def run(
     from sweeps.job import Settings
     from sweeps.lanes import check
     from sweeps.limits import Limits
+    from sweeps.named import find
     from sweeps.predict import Predictor
     from sweeps.session import run_sweep
 
@@ -312,7 +313,7 @@ def run(
     predictor = Predictor(find_device(device), examples or 0)
     budget = Budget.of(predictor.device.price if price is None else price, max_cost, max_hours)
     spending = Spending(budget, predictor) if budget else None
-    run_sweep(name, workdir or Path("results") / name, places, settings, limits, storage, spending)
+    run_sweep(find(name), workdir or Path("results") / name, places, settings, limits, storage, spending)
 
 
 @cli.command()

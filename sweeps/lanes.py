@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.points import Config, Transfer, Upstream
+from bench.points import Config, Probe, Transfer, Upstream
 from bench.records.atomic import read_json, write_json
 from sweeps.job import Job
 from sweeps.lock import Lock
@@ -48,9 +48,15 @@ def mates(config: Config) -> tuple[Any, ...]:
 
 
 def alone(job: Job, config: Config) -> bool:
-    """Returns whether a run never trains with others: on several hosts, with split weights, or in stages."""
+    """Returns whether a run never trains with others: on several hosts, with split weights, in stages, or not at all."""
     settings = job.settings
-    return settings.lanes == "1" or settings.hosts > 1 or settings.execution.fsdp or bool(getattr(config, "progressive", ""))
+    return (
+        isinstance(config, Probe)
+        or settings.lanes == "1"
+        or settings.hosts > 1
+        or settings.execution.fsdp
+        or bool(getattr(config, "progressive", ""))
+    )
 
 
 def cut(configs: Sequence[Config], sizes: Sequence[int]) -> list[Group]:
