@@ -46,7 +46,7 @@ def run(
       UserError: the weights are missing or of another architecture, or this version cannot read the task.
       bench.train.fit.Preempted: `watch.stop` said so.
     """
-    data = load_task(config.task, config.resolution)
+    data = load_task(config.facts, config.resolution)
     facts = data.facts()
     started = time.perf_counter()
     found = look(config, data, source, watch, execution, cache or attempt)
