@@ -11,10 +11,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from bench.errors import UserError
-from bench.points import Config, Transfer
+from bench.points import Config, Probe, Transfer, Upstream
 from sweeps.grouping import Program, programs_of
 from sweeps.job import Job
 from sweeps.states import CANCELLED, FAILED, FINISHED, SETTLED, WAITING, Status
+
+
+def needed(config: Config) -> Upstream | None:
+    """Returns the run that must be finished before another one can begin, None where there is none."""
+    upstream = config.upstream if isinstance(config, Transfer | Probe) else None
+    return upstream if isinstance(upstream, Upstream) else None
 
 
 @dataclass(eq=False)
@@ -111,7 +117,8 @@ class Board:
         self.groups[job.id] = group
         for config in job.configs:
             self._of[config.name] = group
-            if isinstance(config, Transfer) and self._open(name := config.upstream.name) and name not in group.waits:
+            upstream = needed(config)
+            if upstream and self._open(name := upstream.name) and name not in group.waits:
                 self._dependents[name].append(group)
                 group.waits.add(name)
         return group
@@ -142,7 +149,8 @@ class Board:
 
     def _blocked(self, config: Config) -> bool:
         """Returns whether a run needs another one that failed or was cancelled."""
-        return isinstance(config, Transfer) and self._state.get(config.upstream.name) in (FAILED, CANCELLED)
+        upstream = needed(config)
+        return upstream is not None and self._state.get(upstream.name) in (FAILED, CANCELLED)
 
     # What runs next
 

@@ -103,6 +103,7 @@ def data(context: click.Context) -> None:
     \b
     augreg data                              which sets there are, and what is on disk
     augreg data check NAME                   is everything there, and right
+    augreg data ids NAME -o FILE.csv         which images are in which split
     augreg data show NAME --aug strong1 ...  a sheet of augmented images
     """  # noqa: D301 - click wants the character backspace
     if context.invoked_subcommand is None:
@@ -137,6 +138,24 @@ def data_check(name: str, sample: int | None, every: bool) -> None:
     with Bar(Console(stderr=True)) as bar:
         for line in check_lines(name, None if every else SAMPLE if sample is None else sample, bar.show):
             click.echo(line)
+
+
+@data.command("ids")
+@click.argument("name")
+@DATA
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A .csv file: split, index, identifier, label, hash.")
+@click.option("--lists", type=click.Path(path_type=Path), help="Folder for lists of identifiers and labels.")
+def data_ids(name: str, output: Path | None, lists: Path | None) -> None:
+    """Write down which images are in which split, so that others can be sure to have the same."""
+    from rich.console import Console
+
+    from sweeps.data import Bar
+    from sweeps.identifiers import write
+
+    with Bar(Console(stderr=True)) as bar:
+        written = write(name, output, lists, bar.show)
+    for path in written:
+        click.echo(path)
 
 
 @data.command("show")
@@ -279,6 +298,7 @@ def run(
     from sweeps.job import Settings
     from sweeps.lanes import check
     from sweeps.limits import Limits
+    from sweeps.named import find
     from sweeps.predict import Predictor
     from sweeps.session import run_sweep
 
@@ -294,7 +314,7 @@ def run(
     predictor = Predictor(find_device(device), examples or 0)
     budget = Budget.of(predictor.device.price if price is None else price, max_cost, max_hours)
     spending = Spending(budget, predictor) if budget else None
-    run_sweep(name, workdir or Path("results") / name, places, settings, limits, storage, spending)
+    run_sweep(find(name), workdir or Path("results") / name, places, settings, limits, storage, spending)
 
 
 @cli.command()

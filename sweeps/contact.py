@@ -21,7 +21,7 @@ from bench.data.order import Chunk, Order
 from bench.data.split import Split
 from bench.data.stream import Streamed
 from bench.errors import UserError, choose_from
-from bench.points import LEVELS, UPSTREAM
+from bench.points import LEVELS, TASKS, UPSTREAM
 from bench.points.levels import Level
 from bench.report import figures, sheet
 from sweeps.data import Known, known
@@ -68,7 +68,7 @@ def show(name: str, aug: str, purpose: str | None, number: int, seed: int, resol
     crop = facts is not None and facts.cropped_on_device(resolution)
     batch = _batch(split, Order(len(split), number, seed).chunk(0, 1), seed, level, crop, resolution)
     title = f"{name}, {purpose}: as stored, and as training with {aug} sees it"
-    done = ["Inception crop and flip"] if facts is not None and facts.crop else []
+    done = ["Inception crop and flip"] if _cropped(each.name) else []
     distorted = [f"RandAugment: {level.layers} layers of magnitude {level.magnitude}"] if level.layers else []
     strengths = {"Mixup": level.mixup, "CutMix": level.cutmix}
     names = " and ".join(f"{what} {alpha:g}" for what, alpha in strengths.items() if alpha)
@@ -76,6 +76,12 @@ def show(name: str, aug: str, purpose: str | None, number: int, seed: int, resol
     done += mixed + distorted if level.mix_first else distorted + mixed
     below = f"{'; '.join(done) or 'nothing is done'}. Seed {seed}, first step, {resolution} px"
     figures.save(sheet.draw(batch.stored, batch.augmented, batch.captions, title, below), output)
+
+
+def _cropped(name: str) -> bool:
+    """Returns whether training crops and flips a set's images; as upstream training does, where it serves that, too."""
+    facts = UPSTREAM.get(name) or TASKS.get(name)
+    return facts is not None and facts.crop
 
 
 def _own(each: Known) -> int:
@@ -90,7 +96,7 @@ def _split(each: Known, purpose: str, resolution: int) -> Split:
         split: Split = getattr(each.loader(resolution), purpose)
         return split
     facts = UPSTREAM.get(each.name)
-    training, evaluation = geometries(resolution, crop=facts is not None and facts.crop, side=facts.side if facts else 0)
+    training, evaluation = geometries(resolution, crop=_cropped(each.name), side=facts.side if facts else 0)
     return Streamed(each.require().open(purpose), training, evaluation)
 
 

@@ -126,6 +126,10 @@ def _number(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
 
 
+def _download(origin: Origin, before: str) -> str:
+    return f"{before}{origin.gigabytes:g} GB" if origin.gigabytes else ""
+
+
 def _form(each: Known, found: Found | None) -> str:
     if each.loader:
         return "embedded"
@@ -155,7 +159,7 @@ def list_lines() -> Iterator[str]:
         if each.files and not found:
             others.setdefault(each.origin, []).append(each.name)
     for origin, names in others.items():
-        text = f"{', '.join(names)} ({origin.licence}): {origin.get}"
+        text = f"{', '.join(names)} ({origin.licence}{_download(origin, '; ')}): {origin.get}"
         yield from textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
@@ -177,6 +181,7 @@ def detail_lines(name: str) -> Iterator[str]:
     if same:
         yield f"  same as  {', '.join(same)}, where TFDS prepared it"
     yield f"  licence  {each.origin.licence}"
+    yield from [_download(each.origin, "  download ")] if each.origin.gigabytes else []
     if each.files and not found:
         yield f"  on disk  not here; looked in {', '.join(roots())}"
         yield from textwrap.wrap(f"to get   {each.origin.get}", WIDTH, initial_indent="  ", subsequent_indent=" " * 11)
@@ -184,8 +189,12 @@ def detail_lines(name: str) -> Iterator[str]:
         yield f"  on disk  {_form(each, found)}" + (f", {found.place}" if found else f": {each.origin.get}")
 
 
-def _sources(each: Known, progress: check.Progress) -> tuple[str, dict[str, Source]]:
-    """Returns where a set is and the sources of its splits."""
+def sources(each: Known, progress: check.Progress) -> tuple[str, dict[str, Source]]:
+    """Returns where a set is and the sources of its splits; `progress` as of `bench.data.check.look`.
+
+    Raises:
+      UserError: it is not on disk, or a split cannot be opened.
+    """
     if each.loader:
         loaded = each.loader(each.side)
         return "embedded", {p: _array(getattr(loaded, p)) for p in PURPOSES}
@@ -211,16 +220,16 @@ def check_lines(name: str, sample: int | None, progress: check.Progress) -> Iter
       UserError: the first thing that is wrong.
     """
     each = known(name)
-    place, sources = _sources(each, progress)
+    place, opened = sources(each, progress)
     yield f"{name}: {place}"
-    check.counts(name, place, sources, each.sizes)
+    check.counts(name, place, opened, each.sizes)
     looked = {}
-    for purpose, source in sources.items():
+    for purpose, source in opened.items():
         looked[purpose] = check.look(name, purpose, source, each.classes, sample, progress)
         yield f"{name} {purpose}: ok, {looked[purpose].line()}"
     check.all_classes(name, looked)
     if name in numbering.NUMBERED:
-        for purpose, source in sources.items():
+        for purpose, source in opened.items():
             yield f"{name} {purpose}: ok, {numbering.check(each.require(), purpose, source, each.classes)}"
     for (later, earlier), same in check.duplicates(looked).items():
         yield f"{name}: {same:,} images of {later} are in {earlier} as well, byte for byte"

@@ -10,14 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from bench.cost import image_flops, training_flops
-from bench.points import Config, Transfer, Upstream
+from bench.cost import forward_flops, image_flops, training_flops
+from bench.points import Config, Probe, Transfer, Upstream
 from bench.train.static import Static
 from sweeps.job import Job, Settings
 from sweeps.layout import Workdir
+from sweeps.states import KINDS
 
 # Most runs in one job, by kind.
-LARGEST_JOB = {"upstream": 8, "transfer": 64}
+LARGEST_JOB = {"upstream": 8, "probe": 64, "transfer": 64}
 # A worker's start takes some seconds (imports, loading compiled programs): a job shall last long enough to forget them, and not
 # so long that the last one keeps everybody waiting.
 JOB_SECONDS = 600.0
@@ -36,13 +37,20 @@ def programs_of(config: Config) -> Program:
 
 
 def flops(config: Config) -> float:
-    """Returns the training FLOPs of a run, infinity where its set's size was never published."""
+    """Returns the FLOPs of a run's training, or of a probe's forward passes; infinity where its set's size is not published."""
+    if isinstance(config, Probe):
+        return forward_flops(config.upstream.model, config.resolution, 0) * images(config)
     if isinstance(config, Transfer):
         return 3.0 * image_flops(config, config.steps) * config.steps * config.batch_size
     assert isinstance(config, Upstream)
     if config.data.train is None:
         return float("inf")
     return training_flops(config, round(config.data.train * config.fraction))
+
+
+def images(config: Probe) -> int:
+    """Returns the number of images that a probe looks at."""
+    return config.facts.train + config.facts.val + config.facts.test
 
 
 def jobs_of(
@@ -80,18 +88,18 @@ def jobs_of(
         parts = [tuple(members[i : i + size]) for i in range(0, len(members), size)]
         for i, part in enumerate(parts):
             job = Job(workdir, part, settings)
-            placed.append(_Place(kind != Upstream.kind, (i + 0.5) / len(parts), number, each * len(part), job))
+            placed.append(_Place(KINDS.index(kind), (i + 0.5) / len(parts), number, each * len(part), job))
     return [place.job for place in sorted(placed, key=_Place.key)]
 
 
 class _Place(NamedTuple):
-    last: bool
+    kind: int
     share: float
     number: int
     flops: float
     job: Job
 
-    def key(self) -> tuple[bool, float, float, float]:
+    def key(self) -> tuple[int, float, float, float]:
         """Returns where the job comes: in turn, but for the tail, which begins with what takes longest."""
         tail = self.share > 1 - TAIL
-        return self.last, 1.0 if tail else self.share, -self.flops if tail else 0.0, self.share + self.number
+        return self.kind, 1.0 if tail else self.share, -self.flops if tail else 0.0, self.share + self.number

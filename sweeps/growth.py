@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from sweeps import named
 from sweeps.layout import Workdir
-from sweeps.skeleton import Change, Extension, extends, skeleton
+from sweeps.skeleton import Change, Extension, extends, restored, skeleton
 from sweeps.space import Sweep
 
 
@@ -43,6 +44,19 @@ def claim(workdir: Workdir, sweep: Sweep) -> Growth:
     if old != new:
         workdir.remember({**known, "space": new, "study": number})
     return Growth(_study(sweep.name, number), said)
+
+
+def sweep_of(workdir: Workdir) -> Sweep:
+    """Returns the sweep of a folder: the named one, as it is now, or one that was put together when the folder began.
+
+    Raises:
+      UserError: the folder is no sweep's.
+    """
+    name = workdir.sweep()
+    # A sweep of another upstream set is called NAME@SET.
+    if name.partition("@")[0] in named.names() or "space" not in (about := workdir.about()):
+        return named.find(name)
+    return restored(name, about["space"])
 
 
 def _study(name: str, number: int) -> str:

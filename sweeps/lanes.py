@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.points import Config, Transfer, Upstream
+from bench.points import Config, Probe, Transfer, Upstream
 from bench.records.atomic import read_json, write_json
 from sweeps.job import Job
 from sweeps.lock import Lock
@@ -42,15 +42,21 @@ def check(lanes: str) -> str:
 def mates(config: Config) -> tuple[Any, ...]:
     """Returns what runs of one program must agree in to take as many steps over the same examples; seeds may differ."""
     if isinstance(config, Transfer):
-        return config.task, config.steps, config.multiplicity
+        return config.facts, config.fit, config.steps, config.multiplicity
     assert isinstance(config, Upstream)
     return config.dataset, config.fraction, config.epochs, config.multiplicity
 
 
 def alone(job: Job, config: Config) -> bool:
-    """Returns whether a run never trains with others: on several hosts, with split weights, or in stages."""
+    """Returns whether a run never trains with others: on several hosts, with split weights, in stages, or not at all."""
     settings = job.settings
-    return settings.lanes == "1" or settings.hosts > 1 or settings.execution.fsdp or bool(getattr(config, "progressive", ""))
+    return (
+        isinstance(config, Probe)
+        or settings.lanes == "1"
+        or settings.hosts > 1
+        or settings.execution.fsdp
+        or bool(getattr(config, "progressive", ""))
+    )
 
 
 def cut(configs: Sequence[Config], sizes: Sequence[int]) -> list[Group]:

@@ -14,6 +14,8 @@ WORKDIR/
     lanes-HASH/           such a group: attempts/JOB.0003/checkpoints/, and parted.json where its runs then trained alone
     0003/                 one launch: launch.json lock progress.json outcome.json worker.log, and `fenced` once it is given up
   cancelled/NAME          the run is not wanted
+  checkpoints/NAME.npz    weights from elsewhere that the sweep was given
+  features/               features that probes have extracted
   lanes/                  what probes have found
   cache/                  compiled programs
 """
@@ -28,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.points import Config
+from bench.points import Checkpoint, Config, Upstream
 from bench.records.atomic import read_json, write_json
 from bench.records.record import FILE as RECORD
 from bench.records.record import Record, read_record
@@ -36,6 +38,7 @@ from bench.records.record import Record, read_record
 RUNS = "runs"
 FAILURE = "failure.json"
 CANCELLED = "cancelled"
+WEIGHTS = "weights.npz"
 
 
 class Run:
@@ -171,6 +174,22 @@ class Workdir:
         """Returns the folder of a run."""
         return Run(self.path, config)
 
+    def given(self, checkpoint: Checkpoint) -> Path:
+        """Returns the file of weights from elsewhere, in our layout, whether it is there or not."""
+        return self.path / "checkpoints" / f"{checkpoint.name}.npz"
+
+    def weights(self, upstream: Upstream | Checkpoint) -> Path:
+        """Returns the file of weights that transfers and probes of a checkpoint start from.
+
+        Raises:
+          UserError: there is none.
+        """
+        if isinstance(upstream, Upstream):
+            return self.run(upstream).output(WEIGHTS)
+        if not (path := self.given(upstream)).exists():
+            raise UserError(f"{path}: no such file; it should hold the weights of {upstream.name}, which the sweep was given")
+        return path
+
     def begun(self) -> set[str]:
         """Returns the names of all runs that have a folder."""
         return _names(self.path / RUNS)
@@ -188,6 +207,11 @@ class Workdir:
     def jobs(self) -> Path:
         """Returns the folder of the jobs."""
         return self.path / "jobs"
+
+    @property
+    def features(self) -> Path:
+        """Returns the folder of extracted features."""
+        return self.path / "features"
 
     @property
     def cache(self) -> Path:

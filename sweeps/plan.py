@@ -12,6 +12,7 @@ from bench.cost.flops import Work
 from bench.cost.memory import checkpoint_bytes, weight_bytes
 from bench.points import Checkpoint, Config, Probe, Transfer, Upstream
 from bench.train.static import Static
+from sweeps.board import needed
 from sweeps.predict import Estimate, Predictor
 
 NOTHING, NO_TIME = Work(0.0, 0.0), Estimate(0.0, 0.0, 0.0)
@@ -54,7 +55,7 @@ class Share:
     checkpoint: int = 0
     compiled: float = 0.0
 
-    def add(self, config: Upstream | Transfer, predictor: Predictor) -> Estimate:
+    def add(self, config: Upstream | Transfer | Probe, predictor: Predictor) -> Estimate:
         """Counts a run; returns its seconds."""
         seconds, legs = predictor.seconds(config), predictor.legs(config)
         self.runs += 1
@@ -62,14 +63,15 @@ class Share:
         self.programs |= {(config.kind, static) for static, _ in legs}
         self.work = self.work.plus(predictor.training(config))
         self.seconds = Estimate.total((self.seconds, seconds))
-        self.weights += weight_bytes(config)
-        self.checkpoint = max(self.checkpoint, checkpoint_bytes(config))
+        if not isinstance(config, Probe):
+            self.weights += weight_bytes(config)
+            self.checkpoint = max(self.checkpoint, checkpoint_bytes(config))
         self.compiled += sum(predictor.counted.get(static, 0.0) * steps for static, steps in legs)
         return seconds
 
 
 def model_of(config: Config) -> str:
-    """Returns the model that a run trains."""
+    """Returns the model that a run trains, or a probe looks at."""
     upstream = config.upstream if isinstance(config, Transfer | Probe) else config
     assert isinstance(upstream, Upstream | Checkpoint)
     return upstream.model
@@ -85,7 +87,7 @@ class Plan:
       price: of a chip-hour.
       fleet: who works.
       shares: by model.
-      longest: seconds of the longest chain: an upstream run and the longest transfer that waits for it.
+      longest: seconds of the longest chain: an upstream run and the longest transfer or probe that waits for it.
     """
 
     title: str
@@ -115,9 +117,10 @@ class Plan:
         alone: dict[str, Estimate] = {}
         waiting: dict[str, Estimate] = {}
         for config in points:
-            assert isinstance(config, Upstream | Transfer)
+            assert isinstance(config, Upstream | Transfer | Probe)
             seconds = shares.setdefault(model_of(config), Share()).add(config, predictor)
-            chain, name = (waiting, config.upstream.name) if isinstance(config, Transfer) else (alone, config.name)
+            upstream = needed(config)
+            chain, name = (waiting, upstream.name) if upstream else (alone, config.name)
             if name not in chain or chain[name].middle < seconds.middle:
                 chain[name] = seconds
         chains = (Estimate.total((alone.get(name, NO_TIME), waiting.get(name, NO_TIME))) for name in {**alone, **waiting})

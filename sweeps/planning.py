@@ -41,7 +41,8 @@ def plan(
     """
     sweep = find(name)
     upstream, transfers = len(sweep.upstream_points), len(sweep.transfer_points)
-    title = f"{sweep.name}: {upstream} upstream runs, {transfers} transfers"
+    probes = f", {len(sweep.probe_points)} probes" if sweep.probe else ""
+    title = f"{sweep.name}: {upstream} upstream runs{probes}, {transfers} transfers"
     points, sample = sweep.planned, sweep.planned
     if sweep.search is not None:
         title = f"{sweep.name}: at most {len(points):,} upstream runs, drawn by chance: what a search tries is not known"

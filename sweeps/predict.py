@@ -10,11 +10,12 @@ from bench.cost.calibration import calibration
 from bench.cost.devices import Device
 from bench.cost.flops import PASSES, Work, forward, training
 from bench.errors import UserError
-from bench.points import Checkpoint, Config, Transfer, Upstream
+from bench.points import Checkpoint, Config, Probe, Transfer, Upstream
 from bench.points.datasets import UpstreamSet
 from bench.points.progressive import spread
 from bench.points.tasks import Task
 from bench.train.static import Static
+from sweeps.grouping import images
 
 # How often a run measures its validation split; `bench.train.upstream.EVALUATIONS` for an upstream run.
 EVALUATIONS = {"upstream": 4, "transfer": 1}
@@ -93,13 +94,17 @@ class Predictor:
 
     def steps(self, config: Config) -> int:
         """Returns the expected number of training steps of a run."""
+        if isinstance(config, Probe):
+            return 0
         if isinstance(config, Transfer):
             return config.steps
         assert isinstance(config, Upstream)
         return config.steps(self.upstream_examples(config))
 
     def legs(self, config: Config) -> list[tuple[Static, int]]:
-        """Returns the programs that a run trains with, each with its steps: one, or one a stage."""
+        """Returns the programs that a run trains with, each with its steps: one, or one a stage; none for a probe."""
+        if isinstance(config, Probe):
+            return []
         if isinstance(config, Transfer):
             return [(Static.of(config), config.steps)]
         assert isinstance(config, Upstream)
@@ -108,11 +113,15 @@ class Predictor:
 
     def training(self, config: Config) -> Work:
         """Returns the work of a run's training steps."""
+        if isinstance(config, Probe):
+            return Work(0.0, 0.0)
         assert isinstance(config, Upstream | Transfer)
         return training(config, self.upstream_examples(config) if isinstance(config, Upstream) else 0)
 
     def evaluation(self, config: Config) -> Work:
         """Returns the work of a run's evaluations: images that only go forward."""
+        if isinstance(config, Probe):
+            return forward(config.upstream.model, config.resolution, 0).times(images(config))
         if isinstance(config, Transfer):
             return self._checks(config, config.upstream.model, config.facts)
         assert isinstance(config, Upstream)
@@ -120,7 +129,9 @@ class Predictor:
 
     @staticmethod
     def _checks(config: Upstream | Transfer, model: str, facts: UpstreamSet | Task) -> Work:
-        images = EVALUATIONS[config.kind] * (facts.val or 0) + (facts.test or 0)
+        fit = config.fit if isinstance(config, Transfer) else "train"
+        checks = 0 if fit == "trainval" else EVALUATIONS[config.kind]
+        images = checks * (facts.val or 0) + (0 if fit == "tune" else facts.test or 0)
         return forward(model, config.resolution, facts.classes).times(images)
 
     def seconds(self, config: Config) -> Estimate:
@@ -134,7 +145,7 @@ class Predictor:
             step = (2 if config.sam else 1) * PASSES * config.batch_size
             checked = checks.flops / (step * forward(last.model, last.resolution, last.classes).flops)
             return Estimate.total(self.probes[s].step.times(n + (checked if s == last else 0.0)) for s, n in legs)
-        upstream = config.upstream if isinstance(config, Transfer) else config
+        upstream = config.upstream if isinstance(config, Transfer | Probe) else config
         assert isinstance(upstream, Upstream | Checkpoint)
         known = calibration(upstream.model, self.device)
         best = self.device.best_seconds(*work.plus(checks), upstream.dtype)

@@ -12,6 +12,7 @@ from typing import Any
 from bench.points.variants import VARIANTS
 from sweeps.axes import By, Grid
 from sweeps.search import Choice, Made, Search
+from vtab.protocols import PROTOCOLS
 
 # "How to train your ViT?", section 3.3 and figure 4: capacity grows down the list.
 VIT_MODELS = ("R+Ti/16", "Ti/16", "S/32", "S/16", "B/32", "R26+S/32", "B/16", "L/16", "R50+L/32")
@@ -26,27 +27,13 @@ VIT_AXES: Mapping[str, Sequence[Any]] = {
     "wd": VIT_DECAYS,
 }
 
-# Table 4, with the learning rate 0.03 that the released index has for the four small tasks as well: 68 runs a checkpoint.
-_SMALL_RATES = (0.001, 0.003, 0.01, 0.03)
+_FIVE = PROTOCOLS["augreg-five"]
 TABLE_4 = Grid(
     axes={
-        "task": ("imagenet2012", "oxford_iiit_pet", "kitti", "cifar100", "resisc45"),
-        "lr": By(
-            "task",
-            {
-                "imagenet2012": (0.01, 0.03),
-                **dict.fromkeys(("oxford_iiit_pet", "kitti", "cifar100", "resisc45"), _SMALL_RATES),
-            },
-        ),
-        "steps": By(
-            "task",
-            {
-                "imagenet2012": (20_000,),
-                **dict.fromkeys(("oxford_iiit_pet", "kitti"), (500, 2_500)),
-                **dict.fromkeys(("cifar100", "resisc45"), (2_500, 10_000)),
-            },
-        ),
-        "resolution": (224, 384),
+        "task": _FIVE.tasks,
+        "lr": By("task", {task: _FIVE.of(task).lrs for task in _FIVE.tasks}),
+        "steps": By("task", {task: _FIVE.of(task).steps for task in _FIVE.tasks}),
+        "resolution": _FIVE.resolutions,
     }
 )
 
@@ -72,7 +59,7 @@ RECOMMENDED_RUNS = Grid(
     },
 )
 # Appendix C: what the paper swept for VTAB.
-VTAB_AXES: Mapping[str, Sequence[Any]] = {"lr": _SMALL_RATES, "steps": (500, 2_500)}
+VTAB_AXES: Mapping[str, Sequence[Any]] = {"lr": PROTOCOLS["vtab-full"].lrs, "steps": PROTOCOLS["vtab-full"].steps}
 
 # NFNet, appendix A.1 and Table 1: weight decay of 2e-5 added to the gradient, 5 epochs of warm-up, peak 0.1 x 4096 / 256.
 NFNET_IMAGENET: Mapping[str, Any] = {

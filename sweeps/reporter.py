@@ -12,10 +12,11 @@ from typing import Any
 
 from bench.points import Config
 from sweeps.launch import Launch
+from sweeps.states import KINDS
 
 # At most this often; and at least this often, so that silence means that the worker is stopped or gone.
 LEAST_SECONDS, BEAT_SECONDS = 0.2, 5.0
-PHASES = ("import", "compile", "upstream", "transfer")
+PHASES = ("import", "compile", *KINDS)
 
 
 class Reporter:

@@ -1,4 +1,4 @@
-"""What a finished sweep leaves for people: table, figures, recommendation and page, all drawn from the table alone."""
+"""What a finished sweep leaves for people: tables, figures, recommendation and page, all drawn from the tables alone."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bench.records.atomic import export
+from bench.records.scores import from_records as scores_from_records
+from bench.records.scores import write_scores
 from bench.records.table import from_records, write_table
 from sweeps.layout import Workdir
 from sweeps.space import Sweep
 
-FILES = ("table.csv", "heatmap.png", "selection.png", "recommended.md", "report.html")
+TABLE, SCORES = "table.csv", "scores.csv"
+HEATMAP, SELECTION, RECOMMENDED, PAGE = "heatmap.png", "selection.png", "recommended.md", "report.html"
+FILES = (TABLE, SCORES, HEATMAP, SELECTION, RECOMMENDED, PAGE)
 
 
 def expected(sweep: Sweep) -> list[str]:
-    """Returns the files that a finished sweep leaves: where nothing is transferred, there is nothing to select."""
-    return [file for file in FILES if file != "selection.png" or sweep.size[1]]
+    """Returns the files that a finished sweep leaves.
+
+    Figures and a recommendation need upstream runs, and all transfers: where a rule chooses which are trained, checkpoints do
+    not compare. Where nothing is transferred, there is nothing to select.
+    """
+    files = [TABLE, SCORES] if sweep.probe else [TABLE]
+    trains, partial = bool(sweep.upstream_grids or sweep.search), sweep.follow is not None and sweep.follow.partial
+    if not trains or partial:
+        return files
+    return [*files, HEATMAP, *([SELECTION] if sweep.size[1] else []), RECOMMENDED, PAGE]
 
 
 def table_of(workdir: Workdir) -> pd.DataFrame:
@@ -24,10 +36,11 @@ def table_of(workdir: Workdir) -> pd.DataFrame:
     return from_records(workdir.records())
 
 
-def write_results(workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame:
-    """Writes the files of `expected` and returns the recommended table.
+def write_results(sweep: Sweep, workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame | None:
+    """Writes the files of `expected` and returns the recommended table, None where there is none.
 
     Args:
+      sweep: which says what is expected.
       workdir: whose records are drawn.
       notes: what the page says about the sweep, by heading.
     """
@@ -36,12 +49,16 @@ def write_results(workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame:
     from bench.report.text import to_text
     from bench.select.compare import compare
 
-    folder, table = workdir.path, table_of(workdir)
-    write_table(table, folder / "table.csv")
-    heatmap.save(heatmap.draw(heatmap.cells(table)), folder / "heatmap.png")
+    folder, table, files = workdir.path, table_of(workdir), expected(sweep)
+    write_table(table, folder / TABLE)
+    if SCORES in files:
+        write_scores(scores_from_records(workdir.records()), folder / SCORES)
+    if RECOMMENDED not in files:
+        return None
+    heatmap.save(heatmap.draw(heatmap.cells(table)), folder / HEATMAP)
     if table["adapt_filename"].notna().any():
-        selection.save(selection.draw(compare(table)), folder / "selection.png")
+        selection.save(selection.draw(compare(table)), folder / SELECTION)
     recommended = recommend(table)
-    export(folder / "recommended.md", to_text(recommended, "md"))
-    page.write_page(table, folder / "report.html", f"augreg-bench: {workdir.sweep()}", notes)
+    export(folder / RECOMMENDED, to_text(recommended, "md"))
+    page.write_page(table, folder / PAGE, f"augreg-bench: {workdir.sweep()}", notes)
     return recommended

@@ -17,6 +17,7 @@ from typing import Any
 from bench.errors import UserError
 from bench.points import Config
 from bench.records.record import Record
+from sweeps import follow
 from sweeps.board import Board, Group
 from sweeps.budget import Spending
 from sweeps.clock import Clock
@@ -96,7 +97,14 @@ class Coordinator:
             self._proposals = None if sweep.search is None else Proposals.of(sweep, workdir)
             if self._proposals:
                 self._study.follow(self._proposals.params)
-            self._add(self._proposals.configs if self._proposals else sweep.points)
+            self._follow = follow.start(sweep)
+            self._following: list[Config] = []
+            self._loose: list[Config] = []
+            self._take(self._proposals.configs if self._proposals else self._follow.begin())
+            self._form()
+            while self._following:
+                self._take_what_follows()
+                self._form()
             self._propose()
             self._status.note = self._study.flush()
         except BaseException:
@@ -110,6 +118,10 @@ class Coordinator:
     def status(self) -> Status:
         """Returns where the sweep stands."""
         return self._status
+
+    def decided(self) -> list[str]:
+        """Returns what has been decided by results, for people."""
+        return self._follow.lines()
 
     def _reports(self) -> list[dict[str, Any]]:
         return [p for a in self._active.values() if (p := a.launch.progress())]
@@ -207,11 +219,12 @@ class Coordinator:
     def _group(self, launch: Launch) -> Group:
         return self._board.groups[launch.job.id]
 
-    def _add(self, points: Iterable[Config]) -> None:
-        """Takes points in: accepts what is finished, adopts what is alive, groups the rest."""
+    def _take(self, points: Iterable[Config]) -> None:
+        """Takes points in and accepts what is finished."""
         fresh = list(points)
         for config in fresh:
             self._board.take(config)
+        self._loose += fresh
         begun = self._workdir.begun()
         for config in (c for c in fresh if c.name in begun):
             record = self._workdir.run(config).record()
@@ -220,9 +233,13 @@ class Coordinator:
             else:
                 self._judge_run(config)
         self._obey()
+
+    def _form(self) -> None:
+        """Groups the points that belong to no job yet; adopts what is alive of jobs that were formed before."""
         groups = [self._board.form(job) for job in self._known_jobs()]
         device = self._executor.describe().device
-        groups += map(self._board.form, jobs_of(self._board.ungrouped(fresh), self._workdir, self._settings, device))
+        groups += map(self._board.form, jobs_of(self._board.ungrouped(self._loose), self._workdir, self._settings, device))
+        self._loose = []
         for group in groups:
             self._adopt(group)
             self._board.queue(group)
@@ -271,6 +288,13 @@ class Coordinator:
                 for each, value in self._proposals.tell(record):
                     self._study.accept(each, value)
         self._board.settle(config, state)
+        self._following += self._follow.settled(config, record)
+
+    def _take_what_follows(self) -> None:
+        """Takes in points that follow from results, which may be finished themselves, by an earlier coordinator."""
+        while self._following:
+            new, self._following = self._following, []
+            self._take(config for config in new if config.name not in self._board.points)
 
     def _fail(self, config: Config, error: str) -> None:
         self._errors[config.name] = error
@@ -342,11 +366,15 @@ class Coordinator:
             if config is None:
                 break
             if config.name not in self._board.points:  # else it was proposed before a restart
-                self._add((config,))
+                self._take((config,))
+                self._form()
         self._status.unknown = self._proposals.total - len(self._board.points)
 
     def _launch(self) -> None:
+        self._take_what_follows()
         self._propose()
+        if self._loose and not self._board.ready and len(self._active) < self._executor.capacity():
+            self._form()  # what follows is gathered until there is a place for it: few jobs, each of many runs
         while len(self._active) < self._executor.capacity():
             group = self._board.next(self._compiling, self._allowed)
             if group is None:

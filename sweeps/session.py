@@ -9,23 +9,23 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.errors import UserError
-from sweeps import accounting
+from sweeps import accounting, follow
 from sweeps.budget import Spending
 from sweeps.executors import Executor
 from sweeps.job import Settings
 from sweeps.layout import Workdir
 from sweeps.limits import Limits
-from sweeps.named import find
 from sweeps.results import expected, write_results
 from sweeps.run import Coordinator
 from sweeps.search.results import write_trials
+from sweeps.space import Sweep
 from sweeps.study import Study
 from sweeps.timing import timing
 from sweeps.view import View, recommended
 
 
 def run_sweep(
-    name: str,
+    sweep: Sweep,
     path: Path,
     executor: Executor,
     settings: Settings = Settings(),
@@ -36,19 +36,19 @@ def run_sweep(
     """Runs (or goes on with) a sweep and writes its results; with `spending` nothing is launched that would pass its limit.
 
     Raises:
-      UserError: unknown sweep, a proprietary set, folder in use or of another sweep, or runs failed (the others' results are
+      UserError: a proprietary set, folder in use or of another sweep, or runs failed (the others' results are
         written).
     """
     started = time.monotonic()
     console = Console(stderr=True)
     say = partial(console.print, highlight=False, soft_wrap=True)
-    sweep, workdir = find(name), Workdir(path)
+    name, workdir = sweep.name, Workdir(path)
     sweep.check_sets()
     study = partial(Study, storage, sweep) if storage else None
     busy = accounting.waste(accounting.reports(workdir), ()).total
     if spending:
         spending.already(busy)
-        remaining = [p for p in sweep.points if workdir.run(p).record() is None]
+        remaining = [p for p in follow.start(sweep).begin() if workdir.run(p).record() is None]
         if sweep.search is not None:  # its points are not known: as many as may come
             remaining = list(sweep.planned[sum(1 for _ in workdir.records()) :])
         spending.check(sweep.name, remaining)
@@ -75,14 +75,15 @@ def run_sweep(
     used = accounting.waste(accounting.reports(workdir), workdir.records())
     idle = used.idle(executor.capacity(), reporting - started, busy)
     notes = {"sweep": name, "runs": status.summary(), **dict(line.split(": ", 1) for line in spent.lines())}
-    best = write_results(workdir, notes)
+    best = write_results(sweep, workdir, notes)
     found = write_trials(sweep, workdir) if sweep.search else []
     now = time.monotonic()
     slots = f"idle: {idle:.0f} s of {executor.capacity()} slots"
-    for line in (*spent.lines(), *accounting.lines(workdir), slots, *found):
+    for line in (*spent.lines(), *accounting.lines(workdir), slots, *found, *coordinator.decided()):
         say(line)
     say(f"wall clock: {now - started:.0f} s, of which report {now - reporting:.0f} s")
     say(f"{name}: {status.summary()} done; results: {path}")
-    Console().print(recommended(best))
+    if best is not None:
+        Console().print(recommended(best))
     if failed:
         raise failed

@@ -43,6 +43,8 @@ def sweep_lines(sweep: Sweep) -> Iterator[str]:
         yield from sweep.search.lines()
     else:
         upstream, transfers = sweep.size
+        if sweep.probe:
+            yield "probes: every checkpoint on every task, once a resolution"
         yield f"in all: {upstream:,} upstream runs, {transfers:,} transfers that depend on them"
         yield "an axis is static where its values need different compiled programs, traced where one program takes them all"
     if closed := [name for name in sweep.sets() if name in PROPRIETARY_SETS]:

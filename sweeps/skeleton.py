@@ -1,4 +1,4 @@
-"""Tells a sweep that has grown from one that has changed, by the axes that its folder remembers.
+"""What a folder remembers of its sweep: tells one that has grown from one that has changed, and gives the sweep back.
 
 Values added to an axis extend a sweep: every finished point is a point of the new one. Anything else is another study.
 """
@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from bench.points import KINDS
+from bench.points import KINDS, Checkpoint
 from sweeps.axes import UP, By, Grid, Values, When, fields_of
+from sweeps.follow import rule_of
 from sweeps.space import Sweep
 
 Skeleton = Mapping[str, Any]
@@ -36,7 +37,10 @@ def skeleton(sweep: Sweep) -> dict[str, Any]:
     """Returns the axes of a sweep as plain JSON values."""
     grids = {"upstream": sweep.upstream_grids, "transfer": sweep.transfer_grids}
     search = {"search": sweep.search.skeleton()} if sweep.search else {}
-    return {**{kind: [_grid(g) for g in each] for kind, each in grids.items()}, **search}
+    more = {"given": [c.to_dict() for c in sweep.given], "probe": sweep.probe}
+    if rule := sweep.follow:
+        more["follow"] = {"rule": rule.name, **rule.to_dict()}
+    return {**{kind: [_grid(g) for g in each] for kind, each in grids.items()}, **more, **search}
 
 
 def _grid(grid: Grid) -> dict[str, Any]:
@@ -59,20 +63,80 @@ def _axis(spec: Values) -> Any:
     return list(spec)
 
 
+def restored(name: str, saved: Skeleton) -> Sweep:
+    """Returns the sweep of a skeleton, for one that no module of `sweeps.named` describes; searches are not restored."""
+    return Sweep(
+        name,
+        "",
+        upstream=[_restored(grid) for grid in saved["upstream"]],
+        transfer=[_restored(grid) for grid in saved["transfer"]],
+        given=tuple(Checkpoint.from_dict(each) for each in saved["given"]),
+        probe=saved["probe"],
+        follow=rule_of(saved["follow"]) if "follow" in saved else None,
+    )
+
+
+def _restored(grid: Mapping[str, Any]) -> Grid:
+    axes: dict[str, Values] = {}
+    fixed: dict[str, Any] = {}
+    for names in sorted(grid["axes"], key=lambda names: _depth(grid["axes"], names)):
+        spec = grid["axes"][names]
+        if isinstance(spec, list):
+            several, value = len(spec) > 1, spec if len(spec) > 1 else spec[0]
+        elif "when" in spec:
+            several, value = True, When(spec["when"], spec["among"], spec["values"], spec["otherwise"])
+        else:
+            several = any(len(values) > 1 for _, values in spec["values"])
+            value = By(spec["by"], {key: values if several else values[0] for key, values in spec["values"]})
+        if several:
+            axes[names] = value
+        else:
+            fixed |= dict.fromkeys(fields_of(names), value)
+    return Grid(axes, fixed, grid["of"])
+
+
+def _depth(axes: Mapping[str, Any], names: str) -> int:
+    """Returns how many axes come before one because it depends on them; a file does not keep their order."""
+    spec = axes[names]
+    field = None if isinstance(spec, list) else spec.get("by", spec.get("when"))
+    return sum(1 + _depth(axes, other) for other in axes if field in fields_of(other))
+
+
 def extends(old: Skeleton, new: Skeleton) -> Extension | Change:
     """Compares what `skeleton` gave for the sweep of a folder with what it gives now."""
     added: list[str] = []
     try:
-        for kind in KINDS:
+        for kind in ("upstream", "transfer"):
             if len(old[kind]) != len(new[kind]):
                 raise _ChangedError(f"it had {len(old[kind])} grids of {kind} runs and has {len(new[kind])}")
             for before, after in zip(old[kind], new[kind], strict=True):
                 added += _Comparison(kind, old, before).grid(after)
+        added += _list("checkpoints", _names(old), _names(new))
+        if old.get("probe", False) != new["probe"]:
+            if not new["probe"]:
+                raise _ChangedError("it has no probes any more")
+            added.append("probes")
+        if old.get("follow") != new.get("follow"):
+            raise _ChangedError("what follows from its results is decided in another way")
         if old.get("search") != new.get("search"):
             raise _ChangedError("it searches in another way")
     except _ChangedError as changed:
         return Change(str(changed))
     return Extension("; ".join(dict.fromkeys(added)))
+
+
+def _names(whole: Skeleton) -> list[str]:
+    return [Checkpoint.from_dict(each).name for each in whole.get("given", [])]
+
+
+def _list(name: str, old: list[Any], new: list[Any]) -> list[str]:
+    """Returns what was added to a list of values; raises `_ChangedError` where one is gone."""
+    gone, more = [v for v in old if v not in new], [v for v in new if v not in old]
+    if gone and len(old) == len(new) == 1:
+        raise _ChangedError(f"{name} was {old[0]} and is {new[0]}")
+    if gone:
+        raise _ChangedError(f"{name} has no {', '.join(map(str, gone))} any more")
+    return [f"{name} {', '.join(map(str, more))}"] if more else []
 
 
 def _anywhere(spec: Any) -> list[Any]:
@@ -101,7 +165,7 @@ class _Comparison:
         if self._old["of"].keys() != new["of"].keys():
             raise _ChangedError(f"other {self._kind} runs are chosen by their upstream runs")
         for name, values in self._old["of"].items():
-            added += self._list(f"{self._kind} runs of {name}", values, new["of"][name])
+            added += _list(f"{self._kind} runs of {name}", values, new["of"][name])
         return added
 
     def _default(self, name: str) -> list[Any] | None:
@@ -117,7 +181,7 @@ class _Comparison:
 
     def _spec(self, name: str, old: Any, new: Any) -> list[str]:
         if isinstance(old, list) and isinstance(new, list):
-            return self._list(name, old, new)
+            return _list(name, old, new)
         if isinstance(new, Mapping) and "by" in new:
             values = [tuple(pair) for pair in new["values"]]
             after = dict(values)
@@ -130,21 +194,12 @@ class _Comparison:
                 raise _ChangedError(f"{name} depends on something else")
             if gone := [key for key in before if key not in after]:
                 raise _ChangedError(f"{name} has no value for {new['by']}={gone[0]} any more")
-            return [line for key, was in before.items() for line in self._list(f"{name} of {key}", was, after[key])]
+            return [line for key, was in before.items() for line in _list(f"{name} of {key}", was, after[key])]
         if isinstance(old, Mapping) and isinstance(new, Mapping) and old.get("when") == new.get("when") is not None:
             if old["otherwise"] != new["otherwise"]:
                 raise _ChangedError(f"{name} was {old['otherwise']} elsewhere and is {new['otherwise']}")
             parents = self._values(new["when"])
             if any((v in old["among"]) != (v in new["among"]) for v in parents):
                 raise _ChangedError(f"{name} exists for other values of {new['when']}")
-            return self._list(name, old["values"], new["values"])
+            return _list(name, old["values"], new["values"])
         raise _ChangedError(f"{name} depends on something else")
-
-    @staticmethod
-    def _list(name: str, old: list[Any], new: list[Any]) -> list[str]:
-        gone, more = [v for v in old if v not in new], [v for v in new if v not in old]
-        if gone and len(old) == len(new) == 1:
-            raise _ChangedError(f"{name} was {old[0]} and is {new[0]}")
-        if gone:
-            raise _ChangedError(f"{name} has no {', '.join(map(str, gone))} any more")
-        return [f"{name} {', '.join(map(str, more))}"] if more else []

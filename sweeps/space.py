@@ -1,14 +1,14 @@
-"""What a sweep is: grids of upstream runs and of their transfers, as data."""
+"""What a sweep is, as data: grids of upstream runs, checkpoints from elsewhere, and what is done with both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import UserError
-from bench.points import Config, Transfer, Upstream
+from bench.points import Checkpoint, Config, Probe, Transfer, Upstream
 from bench.points.datasets import PROPRIETARY_SETS
 from bench.points.progressive import stages
 from bench.train.static import Static
@@ -16,11 +16,14 @@ from sweeps.axes import UP, By, Grid, When, fields_of
 from sweeps.order import interleave
 
 if TYPE_CHECKING:
+    from sweeps.follow import Rule
     from sweeps.search import Search
 
 __all__ = ["Axis", "By", "Grid", "Sweep", "When"]
 
 _SET = "dataset"
+# What a point of a transfer from a given checkpoint calls it.
+_GIVEN = UP.rstrip(".")
 
 
 class Axis(NamedTuple):
@@ -63,21 +66,25 @@ class Builder:
         return self._upstream[key]
 
     def transfer(self, point: Mapping[str, Any]) -> Transfer:
-        """Returns the config of a transfer point, whose upstream run's fields begin with `upstream.`."""
+        """Returns the config of a transfer point: of a given checkpoint, or of a run whose fields begin with `upstream.`."""
         above = {f.removeprefix(UP): value for f, value in point.items() if f.startswith(UP)}
         own = {f: value for f, value in point.items() if not f.startswith(UP)}
-        return Transfer.from_dict({"upstream": self.upstream(above), **own})
+        return Transfer.from_dict({_GIVEN: self.upstream(above), **own} if _GIVEN not in own else own)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A named sweep: upstream points, and the transfers that depend on them.
+    """A sweep: upstream points and given checkpoints, and the probes and transfers of both.
 
     Attributes:
       name: as given to `augreg run`.
       about: what it is for: command, number of points, expected cost and result (the module's docstring).
       upstream: axes of the upstream runs; several grids are run side by side.
-      transfer: axes of the transfers of every upstream run, or of those that a grid's `of` names; None for none.
+      transfer: axes of the transfers of every upstream run and given checkpoint, or of those that a grid's `of` names; None for
+        none. A task of the user's own has its facts as the field `own`.
+      given: weights from elsewhere, which `Workdir.weights` finds.
+      probe: whether every checkpoint is also probed, once for each task and resolution of its transfers.
+      follow: where points come from that depend on results; None where none do.
       search: where points come from that are not known in advance; None where all are.
       pruner: of a search, what ends hopeless runs early, a name of `sweeps.search.pruners.PRUNERS`; "" for nothing.
 
@@ -89,6 +96,9 @@ class Sweep:
     about: str
     upstream: Grid | Sequence[Grid] = ()
     transfer: Grid | Sequence[Grid] | None = None
+    given: Sequence[Checkpoint] = ()
+    probe: bool = False
+    follow: Rule | None = None
     search: Search | None = None
     pruner: str = ""
 
@@ -111,9 +121,12 @@ class Sweep:
 
     @cached_property
     def _transfers(self) -> tuple[Grid, ...]:
-        """Returns every grid of transfers times every grid of upstream runs that has some for it."""
-        pairs = (grid.under(upstream) for grid in self.transfer_grids for upstream in self.upstream_grids)
-        return tuple(pair for pair in pairs if pair is not None)
+        """Returns every grid of transfers times every grid of upstream runs, or model of checkpoints, that has some for it."""
+        return tuple(whole for grid in self.transfer_grids for whole in self._wholes(grid))
+
+    def _wholes(self, grid: Grid) -> list[Grid]:
+        pairs = (grid.under(upstream) for upstream in self.upstream_grids)
+        return [pair for pair in pairs if pair is not None] + _of_given(grid, self.given)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -134,19 +147,29 @@ class Sweep:
         """Returns all transfer configs, in the order to run them."""
         return tuple(self._builder.transfer(p) for p in interleave([g.points() for g in self._transfers]))
 
+    @cached_property
+    def probe_points(self) -> tuple[Probe, ...]:
+        """Returns all probes, in the order of the transfers that they are to say something of."""
+        if not self.probe:
+            return ()
+        found = dict.fromkeys((t.upstream, t.task, t.resolution, t.own) for t in self.transfer_points)
+        return tuple(Probe(upstream, task, resolution, own=own) for upstream, task, resolution, own in found)
+
     @property
-    def planned(self) -> tuple[Config, ...]:
-        """Returns what is to be expected: all configs; of a search as many as it may propose, drawn by chance."""
-        return self.points if self.search is None else self.search.draws(self.search.trials)
+    def planned(self) -> Sequence[Config]:
+        """Returns what is to be expected: all configs that will be done, or may be; of a search as many as it may propose."""
+        if self.search is not None:
+            return self.search.draws(self.search.trials)
+        return self.follow.expected(self) if self.follow else self.points
 
     @cached_property
     def points(self) -> tuple[Config, ...]:
-        """Returns all configs, upstream first.
+        """Returns all configs that are known in advance, upstream first, then probes.
 
         Raises:
           UserError: two points of one name.
         """
-        points = (*self.upstream_points, *self.transfer_points)
+        points = (*self.upstream_points, *self.probe_points, *self.transfer_points)
         names = [p.name for p in points]
         if len(set(names)) < len(names):
             twice = next(n for n in names if names.count(n) > 1)
@@ -159,8 +182,7 @@ class Sweep:
         for number, grid in enumerate(self.upstream_grids):
             found += _axes(Upstream.kind, number, grid, grid, self._builder.upstream)
         for number, grid in enumerate(self.transfer_grids):
-            whole = next((g for up in self.upstream_grids if (g := grid.under(up)) is not None), None)
-            if whole is not None:
+            if whole := next(iter(self._wholes(grid)), None):
                 found += _axes(Transfer.kind, number, grid, whole, self._builder.transfer)
         return found
 
@@ -198,6 +220,15 @@ def _grids(given: Grid | Sequence[Grid] | None) -> tuple[Grid, ...]:
     if given is None:
         return ()
     return (given,) if isinstance(given, Grid) else tuple(given)
+
+
+def _of_given(grid: Grid, given: Iterable[Checkpoint]) -> list[Grid]:
+    """Returns a grid of transfers times the checkpoints that it is for, one grid a model, which axes may depend on."""
+    models: dict[str, list[Checkpoint]] = {}
+    for each in given:
+        if all(getattr(each, name, None) in wanted for name, wanted in grid.of.items()):
+            models.setdefault(each.model, []).append(each)
+    return [Grid({_GIVEN: tuple(each), **grid.axes}, {f"{UP}model": model, **grid.fixed}) for model, each in models.items()]
 
 
 def _axes(kind: str, number: int, grid: Grid, whole: Grid, build: Callable[[Mapping[str, Any]], Config]) -> list[Axis]:

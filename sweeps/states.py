@@ -21,7 +21,8 @@ WAITING, RUNNING, DONE, DIVERGED, PRUNED, FAILED, CANCELLED = STATES = (
 # What has a record, and what will not change by itself.
 FINISHED = frozenset({DONE, DIVERGED, PRUNED})
 SETTLED = FINISHED | {FAILED, CANCELLED}
-KINDS = ("upstream", "transfer")
+# In the order in which they are done.
+KINDS = ("upstream", "probe", "transfer")
 
 
 def of_record(status: str) -> str:

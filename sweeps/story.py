@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.points import Config, Transfer
+from bench.points import Config, Probe
 from sweeps import accounting
+from sweeps.board import needed
+from sweeps.follow import Ended, start, unfold
+from sweeps.growth import sweep_of
 from sweeps.job import FILE, Job
 from sweeps.launch import Launch
 from sweeps.layout import Workdir
 from sweeps.limits import Limits
 from sweeps.lock import Lock
-from sweeps.named import find
 from sweeps.search.files import configs as proposed
 from sweeps.space import Sweep
 from sweeps.states import CANCELLED, FAILED, FINISHED, RUNNING, WAITING, Status, of_record
@@ -76,10 +78,11 @@ class Story:
 
     def __init__(self, path: Path) -> None:
         self.workdir = Workdir(path)
-        self.sweep: Sweep = find(self.workdir.sweep())
-        points = self.sweep.points if self.sweep.search is None else proposed(path)
-        self.points = {p.name: p for p in points}
+        self.sweep: Sweep = sweep_of(self.workdir)
         self._begun, self._off = self.workdir.begun(), self.workdir.called_off()
+        self.follow = start(self.sweep)
+        points = unfold(self.follow, self._ended) if self.sweep.search is None else proposed(path)
+        self.points = {p.name: p for p in points}
         self._jobs: dict[str, list[Path]] = defaultdict(list)
         for file in sorted(self.workdir.jobs.glob(f"*/{FILE}")):
             for name, _ in Job.members(file.parent):
@@ -115,14 +118,18 @@ class Story:
         job = Job(self.workdir, tuple(members))
         return Launch.all(job) if job.folder == folder else []
 
+    def _ended(self, config: Config) -> Ended | None:
+        begun = config.name in self._begun
+        record = self.workdir.run(config).record() if begun else None
+        over = record or config.name in self._off or (begun and self._given_up(config))
+        return Ended(record) if over else None
+
     def state(self, config: Config) -> str:
         """Returns the state of a run."""
-        if config.name in self._begun and (record := self.workdir.run(config).record()):
-            return of_record(record.status)
-        if config.name in self._off:
-            return CANCELLED
-        if config.name in self._begun and self._given_up(config):
-            return FAILED
+        if ended := self._ended(config):
+            if ended.record:
+                return of_record(ended.record.status)
+            return CANCELLED if config.name in self._off else FAILED
         return RUNNING if any(trace.at(config.name) for trace in self.traces(config)) else WAITING
 
     def _given_up(self, config: Config) -> bool:
@@ -161,7 +168,10 @@ class Story:
             scored = f"validation accuracy {last.value:.4f}, " if last else ""
             spent = f"{cost.train_seconds:.0f} s of training" + (f" in {cost.attempts} attempts" if cost.attempts > 1 else "")
             lines += [f"  passed over checkpoint {skipped}" for skipped in cost.skipped]
-            lines.append(f"  accepted from attempt {cost.attempt}: {scored}{cost.steps} steps, {spent}")
+            work = f"{scored}{cost.steps} steps, {spent}"
+            if isinstance(config, Probe):
+                work = f"{len(record.measurements)} scores, {cost.eval_seconds:.0f} s"
+            lines.append(f"  accepted from attempt {cost.attempt}: {work}")
         return lines
 
     def _reason(self, config: Config, state: str) -> str:
@@ -172,8 +182,8 @@ class Story:
             return f"; `augreg retry {self.workdir.path} {config.name}` has it tried again"
         if state != WAITING:
             return ""
-        if isinstance(config, Transfer) and (upstream := self.state(config.upstream)) not in FINISHED:
-            return f" for its upstream run, which is {upstream}: {config.upstream.name}"
+        if (upstream := needed(config)) and (at := self.state(upstream)) not in FINISHED:
+            return f" for its upstream run, which is {at}: {upstream.name}"
         traces = self.traces(config)
         if not traces:
             return " for a free place: no worker has had it yet"
@@ -203,6 +213,7 @@ def status_lines(path: Path) -> list[str]:
     lines += [f"  {trace.line()}" for trace in alive]
     for state, names in status.named.items():
         lines += [f"  {state}: {name}" for name in names]
+    lines += [f"  {line}" for line in story.follow.lines()]
     if not story.workdir.jobs.exists():
         return lines
     return lines + timing(story.workdir).lines() + accounting.lines(story.workdir)

@@ -1,7 +1,8 @@
 """The Optuna study of a sweep: a projection of the records, written by the coordinator alone.
 
 One study holds the upstream trials (value: upstream validation accuracy), another, `NAME-transfer`, the transfers (value:
-downstream validation accuracy); that of a search is its objective. Delete the file and the next `augreg run` builds it again.
+downstream validation accuracy); that of a search is its objective. What has no validation accuracy is no trial: probes, and
+transfers that learn from train and val. Delete the file and the next `augreg run` builds it again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ RETRY_SECONDS = 5.0
 
 def _fields(config: Config) -> dict[str, Any]:
     """Returns what may be an axis. A transfer has its upstream run's fields, not its name: lists of choices stay short."""
-    own = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}  # type: ignore[arg-type]
+    names = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
+    own = {name: getattr(config, name) for name in names if name != "own"}  # facts, which the task's name stands for
     if isinstance(config, Transfer):
         own |= {f"upstream_{field}": value for field, value in _fields(own.pop("upstream")).items()}
     return own
@@ -55,13 +57,14 @@ class Space(NamedTuple):
     def of_points(cls, points: Sequence[Config]) -> Space:
         """Returns the space of points that are known in advance: what differs between them."""
         rows = [_fields(p) for p in points]
-        choices = {field: list(dict.fromkeys(row[field] for row in rows)) for field in rows[0]}
+        fields = dict.fromkeys(field for row in rows for field in row)  # upstream runs and given checkpoints have not the same
+        choices = {field: list(dict.fromkeys(row.get(field) for row in rows)) for field in fields}
         axes = {field: values for field, values in choices.items() if len(values) > 1}
         digests = hashlib.sha256("".join(p.digest for p in points).encode()).hexdigest()[:16]
 
         def params(config: Config) -> dict[str, Any]:
-            fields = _fields(config)
-            return {axis: fields[axis] for axis in axes}
+            found = _fields(config)
+            return {axis: found.get(axis) for axis in axes}
 
         return cls({f: CategoricalDistribution(v) for f, v in axes.items()}, {"axes": axes, "points": digests}, params)
 
@@ -185,20 +188,24 @@ class Study:
         return self._trouble
 
     def _tell(self, what: Config | tuple[Record, float | None]) -> None:
+        config = what[0].config if isinstance(what, tuple) else what
+        projection = self._of.get(config.kind)
+        if projection is None or getattr(config, "fit", "") == "trainval":
+            return
         if isinstance(what, tuple):
-            self._of[what[0].config.kind].accept(*what)
+            projection.accept(*what)
         else:
-            self._of[what.kind].started(what)
+            projection.started(config)
 
     def _connect(self) -> None:
         if self._storage is not None:
             return
         storage, sweep = storage_of(self._address), self._sweep
+        self._of = {}
         if sweep.search is not None:
-            space = Space.of_search(sweep.search, self._params)
-        else:
-            space = Space.of_points(sweep.upstream_points)
-        self._of = {Upstream.kind: Projection(storage, self._name, space)}
+            self._of[Upstream.kind] = Projection(storage, self._name, Space.of_search(sweep.search, self._params))
+        elif sweep.upstream_points:
+            self._of[Upstream.kind] = Projection(storage, self._name, Space.of_points(sweep.upstream_points))
         if sweep.transfer_points:
             self._of[Transfer.kind] = Projection(storage, f"{self._name}-transfer", Space.of_points(sweep.transfer_points))
         self._storage = storage

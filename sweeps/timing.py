@@ -32,7 +32,7 @@ class Timing:
 
     def lines(self) -> list[str]:
         """Returns the summary for people."""
-        spent = ", ".join(f"{phase} {seconds:.0f} s" for phase, seconds in self.seconds.items())
+        spent = ", ".join(f"{phase} {seconds:.0f} s" for phase, seconds in self.seconds.items() if seconds)
         models = {model for _, _, model in self.compiled}
         return [
             f"time of {self.workers} workers: {spent}",
@@ -50,7 +50,7 @@ def timing(workdir: Workdir) -> Timing:
     for path in paths:
         report = read_json(path)
         for phase in PHASES:
-            seconds[phase] += report["seconds"][phase]
+            seconds[phase] += report["seconds"].get(phase, 0.0)
         for made in report["compiled"]:
             if made["cached"]:
                 loaded += 1

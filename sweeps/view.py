@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sweeps.states import Status
+from sweeps.states import KINDS, Status
 
 # Without a terminal a line is printed this often.
 QUIET_SECONDS = 15.0
@@ -31,7 +31,7 @@ class View:
             console=console,
             disable=not console.is_terminal,
         )
-        self._bars = {kind: self._progress.add_task(kind, total=None, at="") for kind in ("upstream", "transfer")}
+        self._bars = {kind: self._progress.add_task(kind, total=None, at="", visible=False) for kind in KINDS}
         self._started = self._printed = time.monotonic()
         self._note = ""
 
@@ -46,14 +46,15 @@ class View:
         """Shows where the sweep stands."""
         for kind, bar in self._bars.items():
             at = "  ".join(_short(w) for w in status.workers() if w["kind"] == kind)
-            self._progress.update(bar, completed=status.done[kind], total=status.runs[kind], at=at)
+            done, of = status.done[kind], status.runs[kind]
+            self._progress.update(bar, completed=done, total=of, at=at, visible=of > 0)
         if status.note != self._note:
             self._note = status.note
             self._console.print(status.note or "going on", highlight=False, soft_wrap=True)
         now = time.monotonic()
         if not self._console.is_terminal and (now - self._printed > QUIET_SECONDS or status.complete):
             self._printed = now
-            counts = ", ".join(f"{kind} {status.done[kind]}/{status.runs[kind]}" for kind in self._bars)
+            counts = ", ".join(f"{kind} {status.done[kind]}/{status.runs[kind]}" for kind in self._bars if status.runs[kind])
             at = "; ".join(_short(w) for w in status.workers())
             self._console.print(f"{now - self._started:5.0f} s: {counts}  {at}", highlight=False, soft_wrap=True)
 

@@ -23,7 +23,7 @@ from typing import Any
 _STARTED = time.perf_counter()
 
 from bench.errors import UserError  # noqa: E402 - the clock above times the imports
-from bench.points import Config, Transfer  # noqa: E402
+from bench.points import Config, Probe, Transfer  # noqa: E402
 from sweeps import lanes  # noqa: E402
 from sweeps.lanes import Group  # noqa: E402
 from sweeps.launch import DONE, FAILED, PREEMPTED, Launch  # noqa: E402
@@ -64,7 +64,7 @@ class Orders:
 
 
 def _run(group: Group, launch: Launch, watch: Any) -> None:
-    """Trains a run, or several as lanes of one program; leaves each one's record in the folder of its attempt."""
+    """Does a run, or trains several as lanes of one program; leaves each one's record in the folder of its attempt."""
     from bench.train import together, upstream
     from bench.train.checkpoints import Checkpoints
     from vtab import adapt
@@ -73,7 +73,7 @@ def _run(group: Group, launch: Launch, watch: Any) -> None:
     runs = [job.workdir.run(config) for config in group]
     attempts = [run.claim(launch.attempt) for run in runs]
     every, execution = settings.checkpoint_seconds, settings.execution
-    sources = [job.workdir.run(c.upstream).output(upstream.WEIGHTS) for c in group if isinstance(c, Transfer)]
+    sources = [job.workdir.weights(c.upstream) for c in group if isinstance(c, Transfer | Probe)]
     if len(group) > 1:
         shared = lanes.folder(job, group)
         checkpoints = Checkpoints(shared, shared / "attempts" / launch.attempt, every)
@@ -81,6 +81,10 @@ def _run(group: Group, launch: Launch, watch: Any) -> None:
             records = adapt.run_group(group, sources, attempts, checkpoints, watch, execution)  # type: ignore[arg-type]
         else:
             records = upstream.run_group(group, attempts, checkpoints, watch, execution)  # type: ignore[arg-type]
+    elif isinstance(group[0], Probe):
+        from vtab import probe
+
+        records = [probe.run(group[0], sources[0], attempts[0], watch, execution, job.workdir.features)]
     elif sources:
         records = [adapt.run(group[0], sources[0], runs[0].folder, attempts[0], every, watch, execution)]  # type: ignore[arg-type]
     else:

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from dataclasses import replace
 
-from bench.points import Transfer
+from bench.points import Probe, Transfer
 from bench.records.record import Cost, Measurement, Record
 from sweeps.space import Grid, Sweep
 
@@ -24,8 +24,8 @@ SWEEP = Sweep(
 
 
 def largest(runs):
-    """Returns the limit of so many runs a job, of either kind."""
-    return {"upstream": runs, "transfer": runs}
+    """Returns the limit of so many runs a job, of any kind."""
+    return {"upstream": runs, "probe": runs, "transfer": runs}
 
 
 WHOLE = largest(1000)
@@ -37,10 +37,18 @@ def score(config):
 
 
 def record(config, status="ok", value=None):
-    """Returns a record of `config`; a diverged one has no measurements."""
+    """Returns a record of `config`; a diverged one has no measurements, of a transfer it has those that its `fit` takes."""
     value = score(config) if value is None else value
     n_val, n_test = (200, 797) if isinstance(config, Transfer) else (500, 500)
-    measurements = (Measurement("val", "accuracy", n_val, value, 10), Measurement("test", "accuracy", n_test, value / 2, 10))
+    measured = (("val", "accuracy", n_val, value), ("test", "accuracy", n_test, value / 2))
+    if isinstance(config, Probe):
+        measured = (
+            ("train", "logme", 400, value),
+            *((split, "linear_probe", n, value) for split, n in (("val", 50), ("test", 60))),
+        )
+    if getattr(config, "fit", "train") != "train":
+        measured = measured[:1] if config.fit == "tune" else measured[1:]
+    measurements = tuple(Measurement(*each, 10) for each in measured)
     return Record(
         config=config,
         status=status,

@@ -12,6 +12,7 @@ from bench.data.geometry import Geometry
 from bench.data.load import geometries, load
 from bench.data.order import Order
 from bench.data.stream import Streamed
+from bench.errors import UserError
 from bench.points import UPSTREAM, Upstream
 from bench.points.datasets import UpstreamSet
 from bench.records.record import read_record
@@ -42,6 +43,8 @@ def test_geometries_are_the_papers():
     # Images that are small already are cropped by the training step.
     assert geometries(32, crop=True, side=32) == (Geometry("resize", 32),) * 2
     assert geometries(24, crop=True, side=32)[0].kind == "inception_crop"
+    # big_vision's transfer.py: 448 for 384 px, where 8/7 would make 439.
+    assert geometries(384, crop=True)[1] == Geometry("small_central_crop", 384, small=448)
 
 
 @pytest.mark.usefixtures("folder")
@@ -74,6 +77,42 @@ def test_in_memory_or_on_the_way_are_the_same_images_under_the_same_fingerprint(
 @pytest.mark.usefixtures("folder")
 def test_a_fingerprint_is_of_what_is_stored_not_of_its_geometry():
     assert loaded(crop=False).facts() == loaded(crop=True).facts()
+
+
+def every(split):
+    [seen] = split.in_order(100)
+    return list(zip(map(bytes, seen.images), seen.labels.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("form", made_sets.FORMS)
+def test_train_and_val_are_learnt_from_together_train_first(form, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUGREG_DATA", str(tmp_path))
+    made_sets.write(tmp_path, form)
+    apart, both = loaded(crop=False), loaded(crop=False, joined=True)
+    assert every(both.train) == every(apart.train) + every(apart.val)
+    assert (every(both.val), every(both.test)) == (every(apart.val), every(apart.test))
+    assert both.facts()["train"] == 17
+    assert both.facts()["fingerprint"] != apart.facts()["fingerprint"]
+    # Of a set that is cropped, the images of val are cropped as those of train.
+    cropped = loaded(crop=True, joined=True)
+    assert isinstance(cropped.train, Streamed)
+    assert cropped.train.training.kind == "inception_crop"
+    assert len(cropped.train) == 17
+
+
+def test_a_list_of_train_and_val_gives_their_order(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUGREG_DATA", str(tmp_path))
+    place = made_sets.write(tmp_path, "lists")
+    (place / "train.txt").rename(place / "train800.txt")
+    (place / "val.txt").rename(place / "val200.txt")
+    lines = [line for name in ("train800", "val200") for line in (place / f"{name}.txt").read_text().splitlines()]
+    (place / "train800val200.txt").write_text("\n".join(reversed(lines)) + "\n\n")
+    apart = loaded(crop=False)
+    assert every(loaded(crop=False, joined=True).train) == [*reversed(every(apart.train) + every(apart.val))]
+    for wrong in (lines[1:], [*lines[:-1], lines[-1][:-1] + "2"]):
+        (place / "train800val200.txt").write_text("\n".join(wrong))
+        with pytest.raises(UserError, match=r"train800val200\.txt: does not name the images of train800\.txt and val200\.txt"):
+            loaded(crop=False, joined=True)
 
 
 @pytest.fixture

@@ -276,6 +276,50 @@ def test_the_distance_of_the_closest_vehicle(distances, types, label):
     assert labels.closest_vehicle_distance({"objects": {"type": np.array(types, np.int64), "location": location}}) == label
 
 
+@pytest.mark.parametrize(("count", "label"), [(3, 0), (4, 1), (9, 6), (10, 7)])
+def test_the_number_of_objects(count, label):
+    assert labels.clevr_count({"objects": {"pixel_coords": np.zeros((count, 3), np.float32)}}) == label
+
+
+def above(value):
+    return float(np.nextafter(np.float32(value), np.float32(np.inf)))
+
+
+@pytest.mark.parametrize(
+    ("distances", "label"),
+    [
+        ([above(0.0)], 0),
+        ([8.0], 0),
+        ([above(8.0), 90.0], 1),
+        ([8.5], 1),
+        ([above(8.5)], 2),
+        ([9.0], 2),
+        ([above(9.0)], 3),
+        ([30.0, 9.5], 3),
+        ([above(9.5)], 4),
+        ([10.0], 4),
+        ([above(10.0)], 5),
+        ([100.0], 5),
+        # Beyond what VTAB has classes for: no label of the six, so that reading refuses it.
+        ([above(100.0)], 6),
+        ([0.0], -1),
+    ],
+)
+def test_the_distance_of_the_closest_object(distances, label):
+    coordinates = np.full((len(distances), 3), 200.0, np.float32)
+    coordinates[:, 2] = distances
+    assert labels.clevr_distance({"objects": {"pixel_coords": coordinates}}) == label
+
+
+def test_dsprites_values_fall_into_16_bins_of_which_those_of_orientation_are_uneven():
+    position = [labels.dsprites_location({"label_x_position": raw}) for raw in range(32)]
+    assert position == [n for n in range(16) for _ in range(2)]
+    orientation = [labels.dsprites_orientation({"label_orientation": raw}) for raw in range(40)]
+    assert np.bincount(orientation).tolist() == [3, 2] * 8
+    # VTAB's own words, in float32.
+    assert orientation == np.floor(np.arange(40, dtype=np.float32) / np.float32(40 / 16)).astype(int).tolist()
+
+
 def test_labels_from_other_features(made, kind):
     directory = str(made[1][kind])
     found = tfds.open_split(directory, "all", label=labels.closest_vehicle_distance).read(np.arange(N)).labels

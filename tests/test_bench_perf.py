@@ -13,7 +13,8 @@ from rich.console import Console
 
 from bench import cost
 from bench.errors import UserError
-from bench.perf import compile, figure, pytorch, runner, setting, timing
+from bench.perf import compile, figure, probe, pytorch, runner, setting, timing
+from bench.select.scores import SCORES
 from bench.train import gain
 
 
@@ -173,3 +174,18 @@ def test_the_comparison_ends_in_a_ratio_with_a_target(pair, monkeypatch):
     assert ratio.what == "ViT-mu, 28 px, batch 64, 1 device(s)"
     assert (ratio.unit, ratio.target) == ("x", "1 or less")
     assert ratio.value.median > 0
+
+
+@pytest.mark.parametrize("resolution", [28, 40])
+def test_a_probed_task_is_real_digits_that_fill_the_picture(resolution):
+    train, val, test = probe.task(resolution)
+    assert [split.images.shape for split in (train, val, test)] == [(n, resolution, resolution, 3) for n in (800, 200, 200)]
+    assert set(train.labels) == set(range(setting.CLASSES))
+
+
+def test_a_probe_gives_all_scores_beside_the_bare_passes_of_the_same_images(monkeypatch):
+    monkeypatch.setattr(probe, "SIZES", (130, 40, 30))
+    monkeypatch.setattr(probe, "SOURCE_CLASSES", 7)
+    bare, whole = probe.contenders(setting.VIT_MU)
+    assert [features.shape for features in bare()] == [(128, 48)] * 2
+    assert {each.score for each in whole()} == set(SCORES)

@@ -1,6 +1,8 @@
 """Facts of levels, tasks, upstream sets and shapes, as the papers state them."""
 
 import dataclasses
+import hashlib
+import json
 import re
 
 import pytest
@@ -9,6 +11,7 @@ from bench import data
 from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Upstream
 from bench.points.datasets import EMBEDDED_SETS, PROPRIETARY_SETS
 from bench.points.files import ORIGINS
+from bench.points.small import SMALL
 from bench.points.tasks import EMBEDDED_TASKS, EXTRAS
 from bench.points.variants.vit import ViTSpec
 from bench.points.vtab import FULL, ONE_K, VTAB
@@ -50,7 +53,9 @@ def test_other_levels_are_the_codes_and_papers():
 
 
 def test_tasks_have_the_papers_sizes_and_groups():
-    assert {t.name: (t.group, t.classes, t.train, t.val, t.test) for t in TASKS.values() if t.files and t not in VTAB} == {
+    assert {
+        t.name: (t.group, t.classes, t.train, t.val, t.test) for t in TASKS.values() if t.files and t not in (*VTAB, *SMALL)
+    } == {
         "cars196": ("natural", 196, 7_330, 814, 8_041),
         "cifar10": ("natural", 10, 49_000, 1_000, 10_000),
         "oxford_flowers102": ("natural", 102, 918, 102, 6_149),
@@ -60,6 +65,24 @@ def test_tasks_have_the_papers_sizes_and_groups():
         "oxford_iiit_pet": ("natural", 37, 3_312, 368, 3_669),
         "resisc45": ("specialized", 45, 18_900, 6_300, 6_300),
     }
+
+
+def test_the_small_tasks_are_cut_as_vtab_1k_is():
+    assert {t.name: (t.group, t.classes, t.train, t.val, t.test) for t in SMALL} == {
+        "cifar10_1k": ("natural", 10, 800, 200, 1_000),
+        "gtsrb": ("natural", 43, 800, 200, 1_000),
+        "clothing10": ("natural", 10, 800, 200, 1_000),
+        "rsscn7": ("specialized", 7, 800, 200, 1_000),
+        "neu_surface": ("specialized", 6, 800, 200, 800),
+        "coil20_azimuth": ("structured", 18, 800, 200, 440),
+        "gtsrb_dist": ("structured", 5, 800, 200, 1_000),
+    }
+    assert all(TASKS[t.name] is t and list(t.files.splits().values()) == ["train", "val", "test"] for t in SMALL)
+
+
+def test_augregs_and_big_visions_tasks_are_cropped_and_no_others():
+    cropped = {"cars196", "cifar10", "oxford_flowers102", "cifar100", "imagenet2012", "kitti", "oxford_iiit_pet", "resisc45"}
+    assert {t.name for t in TASKS.values() if t.crop} == cropped
 
 
 # Examples of every split of TFDS, which its own documentation states.
@@ -121,6 +144,16 @@ def test_the_19_tasks_of_vtab_have_its_groups_sizes_and_cuts():
         assert (small.files.tfds, small.files.label) == (full.files.tfds, full.files.label)
 
 
+# Of the facts of all tasks but for their versions. Where a task changes, raise its version, then write the new digest here.
+PINNED = "e1649ce97126e14f"
+
+
+def test_a_change_of_a_task_is_noticed_and_raises_its_version():
+    facts = {name: {**dataclasses.asdict(task), "version": 0} for name, task in TASKS.items()}
+    assert hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16] == PINNED
+    assert {name: task.version for name, task in TASKS.items() if task.version != 1} == {}
+
+
 def test_no_name_has_two_cuts():
     cuts = {}
     for facts in (*TASKS.values(), *(s for s in UPSTREAM.values() if s.name in TASKS)):
@@ -138,7 +171,10 @@ def cut(spec, splits):
 
 @pytest.mark.parametrize(
     "facts",
-    [*(t for t in TASKS.values() if t.files), *(UPSTREAM[n] for n in ("i1k", "cifar100", "oxford_iiit_pet", "resisc45"))],
+    [
+        *(t for t in TASKS.values() if t.files and t not in SMALL),
+        *(UPSTREAM[n] for n in ("i1k", "cifar100", "oxford_iiit_pet", "resisc45")),
+    ],
     ids=lambda f: f.name,
 )
 def test_cuts_have_the_sizes_of_the_facts_and_share_no_example(facts):

@@ -1,5 +1,7 @@
 """The loop on a tiny model: learning, exactness of evaluation, resuming bit for bit, one program for every hyper-parameter."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -45,6 +47,45 @@ def test_it_learns_and_measures_validation_along_the_way_and_test_once(made):
         ("test", 60, 37),
     ]
     assert found.measurements[-1].value > 0.9
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "final", "measured"),
+    [
+        (1, (), [("val", 5)]),
+        (0, ("test",), [("test", 5)]),
+        (2, ("other", "test"), [("val", 2), ("val", 5), ("other", 5), ("test", 5)]),
+    ],
+)
+def test_what_is_measured_is_what_was_asked_for(made, monkeypatch, evaluations, final, measured):
+    other = tiny.split(9, 3)
+    monkeypatch.setattr(tiny, "DATA", replace(tiny.DATA, extras={"other": other}))
+    seen = []
+    watch = Watch(measured=lambda step, value: seen.append((step, value)))
+    found = train(made, hyper={"steps": 5}, evaluations=evaluations, final=final, watch=watch)
+    assert [(m.split, m.step) for m in found.measurements] == measured
+    assert (found.status, found.phase) == ("ok", "ok")
+    assert seen == [(m.step, m.value) for m in found.measurements if m.split == "val"]
+    if "other" in final:
+        right = correct(made, found.state.weights, other, tiny.CLASSES)
+        assert [(m.n, m.value) for m in found.measurements if m.split == "other"] == [(9, right.mean())]
+
+
+def test_measurements_at_the_end_that_were_interrupted_are_taken_once(made, tmp_path):
+    def attempt(number, **watch):
+        kept = Checkpoints(tmp_path, tmp_path / "attempts" / number, 1e9)
+        options = {"evaluations": 1, "final": ("test", "train"), "checkpoints": kept, "watch": Watch(**watch)}
+        return train(made, hyper={"steps": 5}, **options)
+
+    # Two batches of val, three of test, then those of train: the stop comes in the midst of them.
+    stops = iter([False] * 8 + [True])
+    with pytest.raises(Preempted):
+        attempt("1", stop=lambda: next(stops, False))
+    told = []
+    found = attempt("2", measured=lambda step, _: told.append(step))
+    assert [m.split for m in found.measurements] == ["val", "test", "train"]
+    assert found.images_evaluated == 21 + 37 + 50
+    assert told == [5]
 
 
 def test_one_compilation_serves_every_hyper_parameter(made):

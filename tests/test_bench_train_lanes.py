@@ -83,6 +83,18 @@ def test_a_lane_is_its_run_by_itself_but_for_rounding(trained, alone):
     assert tiny.furthest(trained[0].state, trained[1].state) > 0.01
 
 
+def test_lanes_measure_what_was_asked_for(three, alone):
+    def start():
+        return three.start_all([jax.device_get(alone.init(np.uint32(0)))] * 3)
+
+    own = [each._replace(hyper=each.hyper._replace(steps=np.int32(4))) for each in lanes()]
+    tuned = fit_lanes(three, start(), tiny.DATA, own, tiny.CLASSES, final=())
+    assert {tuple(m.split for m in found.measurements) for found in tuned} == {("val",)}
+    again = fit_lanes(three, start(), tiny.DATA, own, tiny.CLASSES, evaluations=0, final=("test", "train"))
+    assert {tuple((m.split, m.n) for m in found.measurements) for found in again} == {(("test", 37), ("train", 50))}
+    assert {found.phase for found in (*tuned, *again)} == {"ok"}
+
+
 def test_lanes_that_start_from_different_weights_stay_their_own(three, alone):
     own = lanes([SETTINGS[0]] * 3)
     for i, found in enumerate(group(three, alone, own, starts=(4, 5, 6))):

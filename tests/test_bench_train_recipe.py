@@ -191,11 +191,9 @@ def test_the_fields_of_a_transfer_reach_the_program_and_the_order(made, monkeypa
 
 def test_a_regularised_transfer_learns(made, monkeypatch, tmp_path):
     monkeypatch.setitem(tasks.EMBEDDED_LOADERS, "digits", lambda _: tiny.DATA)
-    tasks.load_task.cache_clear()
     weights.save(tmp_path / "w.npz", jax.device_get(made.init(np.uint32(3))))
     config = transfer(**CHANGES, multiplicity=2)
     record = adapt.run(config, tmp_path / "w.npz", tmp_path / "run", tmp_path / "run" / "attempts" / "1", 1e9, Watch())
-    tasks.load_task.cache_clear()
     assert record.status == "ok"
     assert record.measurements[0].value > 0.5  # three classes by brightness: chance is a third
     # Two passes up and down, three forward passes each.

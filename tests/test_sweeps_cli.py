@@ -442,8 +442,8 @@ def test_run_goes_to_results_by_default(augreg, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert augreg("run", "smoke", "--workers", "3", "--checkpoint-seconds", "0") == (0, "", "")
     assert augreg("run", "smoke", "--remat", "--fsdp") == (0, "", "")
-    (name, path, *settings), (_, _, *others) = seen
-    assert (name, str(path), settings[0].capacity()) == ("smoke", "results/smoke", 3)
+    (sweep, path, *settings), (_, _, *others) = seen
+    assert (sweep.name, str(path), settings[0].capacity()) == ("smoke", "results/smoke", 3)
     assert settings[1:] == [Settings(0.0), Limits(), None, None]
     assert others[1:] == [Settings(30.0, Execution(remat=True, scan=False, fsdp=True)), Limits(), None, None]
 

@@ -97,7 +97,7 @@ def test_a_node_is_killed_in_mid_sweep_and_every_run_has_one_record(cluster, tmp
     assert lost
     status = coordinator.status()
     assert status.complete
-    assert status.done == {"upstream": 8, "transfer": 16}
+    assert status.done == {"upstream": 8, "probe": 0, "transfer": 16}
     assert Counter(r.config.name for r in workdir.records()) == Counter(p.name for p in SWEEP.points)
     launches = {path.parent.name: path.name for path in sorted(workdir.jobs.glob("*/[0-9]*"))}
     assert {name for name, number in launches.items() if number > "0001"} == {lost[0].parent.name}

@@ -78,8 +78,8 @@ def test_counting_all_sweeps_makes_no_point(monkeypatch):
 def test_what_is_counted_is_what_is_made_and_every_point_is_another_run(name):
     sweep = find(name)
     assert (len(sweep.upstream_points), len(sweep.transfer_points)) == SIZES[name]
-    assert len({p.name for p in sweep.points}) == sum(SIZES[name])
-    assert len(set(sweep.points)) == sum(SIZES[name])
+    whole = sum(SIZES[name]) + len(sweep.probe_points)
+    assert len({p.name for p in sweep.points}) == len(set(sweep.points)) == whole
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -93,6 +93,16 @@ def test_a_named_sweep_says_its_command_and_its_number_of_points(name):
     words = " ".join(sweep.about.split())
     assert f" {upstream:,} upstream points" in words
     assert f" {transfers:,} more" in words if transfers else "no transfers" in words
+
+
+def test_vtab_1k_tunes_probes_and_trains_the_best_setting_again():
+    for name, probes, again in (("vtab-1k", 171, 171), ("vtab-1k-mini", 8, 8)):
+        sweep = find(name)
+        assert {t.fit for t in sweep.transfer_points} == {"tune"}
+        assert len(sweep.probe_points) == probes
+        assert len(sweep.planned) - len(sweep.points) == again
+    # A probe of hundreds of thousands of images costs more than it says.
+    assert [find(name).probe for name in ("vtab-full", "vtab-full-mini")] == [False, True]
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -287,7 +297,7 @@ def test_a_sweep_over_a_proprietary_set_is_not_run_and_says_what_to_do(name, set
     with pytest.raises(UserError, match=expected):
         find(name).check_sets()
     with pytest.raises(UserError, match=expected):
-        session.run_sweep(name, tmp_path / "x", None)
+        session.run_sweep(find(name), tmp_path / "x", None)
     assert not (tmp_path / "x").exists()
     find(f"{name}@i21k").check_sets()
     assert len(find(f"{name}@i21k").points) == len(find(name).points)

@@ -28,7 +28,7 @@ def test_everything_runs_once_and_upstream_before_its_transfers(workdir, monkeyp
     assert sorted(executor.runs) == sorted(p.name for p in SWEEP.points)
     assert len(executor.runs) == 24
     assert status.complete
-    assert status.done == {"upstream": 8, "transfer": 16}
+    assert status.done == {"upstream": 8, "probe": 0, "transfer": 16}
     for i, job in enumerate(executor.launched):
         done = {c.name for j in executor.launched[:i] for c in j.configs}
         assert {c.upstream.name for c in job.configs if isinstance(c, Transfer)} <= done
@@ -214,4 +214,4 @@ def test_a_run_that_is_cancelled_while_it_runs_is_dropped_and_its_job_goes_on(wo
     assert executor.launches[0].dropped() == {victim.name: "cancelled"}
     assert coordinator.status().named["cancelled"] == [victim.name]
     assert workdir.run(victim).record() is None
-    assert coordinator.status().done == {"upstream": 7, "transfer": 14}
+    assert coordinator.status().done == {"upstream": 7, "probe": 0, "transfer": 14}

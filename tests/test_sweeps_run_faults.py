@@ -118,7 +118,7 @@ def test_a_run_that_fails_is_tried_as_often_as_the_limit_says_and_stops_no_other
         Coordinator(SWEEP, workdir, executor, limits=Limits(failures=3)).run(shown.append)
     assert sum(victim in launch.job.configs for launch in executor.launches) == 3
     assert shown[-1].named["failed"] == [victim.name]
-    assert shown[-1].done == {"upstream": 7, "transfer": 14}
+    assert shown[-1].done == {"upstream": 7, "probe": 0, "transfer": 14}
     # It stays failed until somebody says otherwise: its failures are on record.
     again = Fake()
     with pytest.raises(UserError, match="failed: ValueError: no such thing"):

@@ -128,7 +128,7 @@ def test_a_run_that_fails_does_not_hold_a_search_up(workdir):
 
 
 def test_its_status_counts_what_may_still_be_proposed(workdir, monkeypatch):
-    monkeypatch.setattr(story, "find", lambda _: SEARCH)
+    monkeypatch.setattr(story, "sweep_of", lambda _: SEARCH)
     coordinator = Coordinator(SEARCH, workdir, Fake(train))
     coordinator.close()
     status = story.Story(workdir.path).status()

@@ -1,13 +1,15 @@
+import json
 import warnings
 
 import numpy as np
 import pytest
+from real_data import real_data
 
 from bench.data.sources import labels
 from bench.errors import UserError
 from bench.points import TASKS
+from bench.points.small import SMALL
 from bench.points.tasks import GROUPS
-from bench.points.vtab import UNMADE_LABELS
 from vtab.tasks import EMBEDDED_LOADERS, load_task, sprites
 
 FINGERPRINTS = {
@@ -39,7 +41,7 @@ def raw_latents(**fixed):
 
 @pytest.mark.parametrize("name", list(EMBEDDED_LOADERS))
 def test_a_task_is_what_its_facts_say(name):
-    facts, data = TASKS[name], load_task(name, 28)
+    facts, data = TASKS[name], load_task(TASKS[name], 28)
     assert {p: data.facts()[p] for p in ("train", "val", "test")} == {p: getattr(facts, p) for p in ("train", "val", "test")}
     assert data.facts()["fingerprint"] == FINGERPRINTS[name]
     assert sorted(set(every(data, "labels").tolist())) == list(range(facts.classes))
@@ -58,14 +60,37 @@ def test_every_fingerprint_is_pinned_and_every_group_has_a_task():
 
 @pytest.mark.parametrize("name", list(CLASS_COUNTS))
 def test_whole_sources_are_used(name):
-    assert np.bincount(every(load_task(name, 28), "labels")).tolist() == CLASS_COUNTS[name]
+    assert np.bincount(every(load_task(TASKS[name], 28), "labels")).tolist() == CLASS_COUNTS[name]
+
+
+@pytest.mark.parametrize("name", list(EMBEDDED_LOADERS))
+def test_train_and_val_together(name):
+    apart, both = load_task(TASKS[name], 8), load_task(TASKS[name], 8, "trainval")
+    for field in ("images", "labels"):
+        parts = [getattr(s, field) for s in (apart.train, apart.val)]
+        assert np.array_equal(getattr(both.train, field), np.concatenate(parts))
+    assert both.val is apart.val
+    assert both.test is apart.test
+    assert load_task(TASKS[name], 8, "tune") is apart
+
+
+@pytest.mark.parametrize("task", SMALL, ids=lambda t: t.name)
+def test_the_small_real_tasks(task, tmp_path, monkeypatch):
+    path = real_data("cifar10" if task.name == "cifar10_1k" else task.name)
+    (tmp_path / f"{task.name}.npz").symlink_to(path)
+    monkeypatch.setenv("AUGREG_DATA", str(tmp_path))
+    facts = json.loads(path.with_suffix(".json").read_text())
+    data = load_task(task, 16)
+    counts = [np.bincount(split.labels, minlength=task.classes).tolist() for split in splits(data)]
+    assert counts == [facts["class_counts"][purpose] for purpose in ("train", "val", "test")]
+    assert (task.group, task.classes) == (facts["group"], len(facts["classes"]))
 
 
 def test_digits_are_scikit_learns():
     from sklearn.datasets import load_digits
 
     source = load_digits()
-    data = load_task("digits", 8)
+    data = load_task(TASKS["digits"], 8)
     ours = sorted((int(y), x[..., 0].tobytes()) for s in splits(data) for x, y in zip(s.images, s.labels, strict=True))
     # 0..16 on 0..255: 16 values, each its own grey.
     grey = [0, 16, 32, 48, 64, 80, 96, 112, 128, 143, 159, 175, 191, 207, 223, 239, 255]
@@ -80,41 +105,31 @@ def test_faces_are_the_ones_labelled_one():
         warnings.simplefilter("error")
         source = np.round(lfw_subset() * 255).astype(np.uint8)
     faces = {image.tobytes() for image in source[:100]}
-    data = load_task("lfw_faces", 25)
+    data = load_task(TASKS["lfw_faces"], 25)
     found = {x[..., 0].tobytes() for s in splits(data) for x, y in zip(s.images, s.labels, strict=True) if y == 1}
     assert found == faces
 
 
 def test_a_task_is_resized_to_what_was_asked():
-    assert load_task("digits", 12).train.images.shape == (800, 12, 12, 3)
-    assert load_task("digits", 12) is load_task("digits", 12)
-    assert np.array_equal(load_task("digits", 12).test.labels, load_task("digits", 28).test.labels)
+    assert load_task(TASKS["digits"], 12).train.images.shape == (800, 12, 12, 3)
+    assert load_task(TASKS["digits"], 12) is load_task(TASKS["digits"], 12)
+    assert np.array_equal(load_task(TASKS["digits"], 12).test.labels, load_task(TASKS["digits"], 28).test.labels)
 
 
-UNMADE = sorted(name for name, task in TASKS.items() if task.files and task.files.label in UNMADE_LABELS)
+def test_labels_are_features_or_functions():
+    made = {task.files.label for task in TASKS.values() if task.files}
+    functions = {name for name in made if hasattr(labels, name)}
+    assert made - functions == {"label", "label_azimuth", "label_elevation"}
+    assert functions == {
+        *("closest_vehicle_distance", "clevr_count", "clevr_distance", "dsprites_location", "dsprites_orientation")
+    }
 
 
-@pytest.mark.parametrize("name", UNMADE)
-def test_tasks_whose_labels_cannot_be_made_say_so(name):
-    with pytest.raises(
-        UserError, match=rf"^task '{name}': this version has no function that makes its labels \(.*leave this one"
-    ):
-        load_task(name, 28)
-
-
-def test_labels_are_features_or_functions_or_known_to_be_unmade():
-    made = {task.files.label for task in TASKS.values() if task.files} - UNMADE_LABELS
-    assert made == {"label", "label_azimuth", "label_elevation", "closest_vehicle_distance"}
-    assert callable(labels.closest_vehicle_distance)
-    assert not any(hasattr(labels, name) for name in UNMADE_LABELS)
-    assert len(UNMADE) == 8
-
-
-@pytest.mark.parametrize("name", sorted(n for n, t in TASKS.items() if t.files and n not in UNMADE))
+@pytest.mark.parametrize("name", sorted(n for n, t in TASKS.items() if t.files))
 def test_tasks_that_are_not_on_disk_say_so(name, tmp_path, monkeypatch):
     monkeypatch.setenv("AUGREG_DATA", str(tmp_path))
     with pytest.raises(UserError, match=rf"^{name} is not on disk: .*{tmp_path}.*to get it: "):
-        load_task(name, 28)
+        load_task(TASKS[name], 28)
 
 
 def test_sprite_labels_are_vtabs():
@@ -128,7 +143,7 @@ def test_sprite_labels_are_vtabs():
 @pytest.mark.parametrize(("name", "latent", "values"), [("position", "x", 32), ("orientation", "orientation", 40)])
 def test_sprite_images_carry_the_label_of_their_latent(name, latent, values):
     raw = sprites.latents(1500)
-    data = load_task(f"synthetic_sprites_{name}", 64)
+    data = load_task(TASKS[f"synthetic_sprites_{name}"], 64)
     expected = sorted(zip((raw[latent] * 16 // values).tolist(), map(bytes, sprites.render(raw)), strict=True))
     assert (
         sorted((int(y), x[..., 0].tobytes()) for s in splits(data) for x, y in zip(s.images, s.labels, strict=True)) == expected

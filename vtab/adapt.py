@@ -1,6 +1,6 @@
 """A transfer run: a checkpoint's weights with a fresh head, adapted to a task.
 
-Adaptation resizes images plainly, as VTAB does; validation selects, the test split is read once at the end.
+Validation selects, the test split is read once at the end; which of them is measured at all is said by the run's `fit`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bench.cost import image_flops
 from bench.data.order import Order
 from bench.data.split import Dataset
 from bench.points import Execution, Transfer
+from bench.points.tasks import EXTRAS
 from bench.records.record import Record
 from bench.train.checkpoints import Checkpoints
 from bench.train.fit import Fitted, Watch, fit
@@ -68,7 +69,7 @@ def run(
       UserError: the weights are missing or of another architecture, or this version cannot read the task.
       bench.train.fit.Preempted: `watch.stop` said so.
     """
-    data = load_task(config.task, config.resolution)
+    data = load_task(config.facts, config.resolution, config.fit)
     own = _own(config, data, attempt, watch)
     made = programs(Static.of(config, execution))
     found = fit(
@@ -80,11 +81,13 @@ def run(
         config.facts.classes,
         mixup=own.mixup,
         cutmix=own.cutmix,
+        evaluations=evaluations(config),
+        final=final(config, data),
         checkpoints=Checkpoints(folder, attempt, checkpoint_seconds),
         watch=watch,
         metrics=own.metrics,
     )
-    return _result(config, data, found)
+    return _result(config, data, found, _params(config))
 
 
 def run_group(
@@ -98,7 +101,7 @@ def run_group(
     """Adapts checkpoints as lanes of one program.
 
     Args:
-      configs: of the runs; of an equal `Static`, one task and as many steps.
+      configs: of the runs; of an equal `Static`, one task and `fit`, and as many steps.
       sources: the upstream runs' final weights.
       attempts: folder of each run's attempt, as for `run`.
       checkpoints: of the group.
@@ -110,17 +113,44 @@ def run_group(
       bench.train.fit.Preempted: `watch.stop` said so.
     """
     first = configs[0]
-    data = load_task(first.task, first.resolution)
+    data = load_task(first.facts, first.resolution, first.fit)
     own = [_own(config, data, attempt, watch) for config, attempt in zip(configs, attempts, strict=True)]
     static = Static.of(first, execution)
     made = lanes(static, len(configs), shares(own))
-    trained = {source: weights.read(source) for source in sources}
+    trained = {source: weights.read(source) for source in dict.fromkeys(sources)}
     starts = [
         with_new_head(programs(static), trained[source], config.seed, source)
         for config, source in zip(configs, sources, strict=True)
     ]
-    found = fit_lanes(made, made.start_all(starts), data, own, first.facts.classes, checkpoints=checkpoints, watch=watch)
-    return [_result(config, data, each) for config, each in zip(configs, found, strict=True)]
+    found = fit_lanes(
+        made,
+        made.start_all(starts),
+        data,
+        own,
+        first.facts.classes,
+        evaluations=evaluations(first),
+        final=final(first, data),
+        checkpoints=checkpoints,
+        watch=watch,
+    )
+    params = _params(first)
+    return [_result(config, data, each, params) for config, each in zip(configs, found, strict=True)]
+
+
+def evaluations(config: Transfer) -> int:
+    """Returns how often a run measures its validation split: at its end, unless it learns from it."""
+    return int(config.fit != "trainval")
+
+
+def final(config: Transfer, data: Dataset) -> tuple[str, ...]:
+    """Returns what else a run measures at its end, in this order.
+
+    That is test, then every extra: ImageNetV2, which validates, and ImageNet ReaL, which tests. A run that tunes looks at
+    nothing that tests; one that learns from train and val, at nothing that validates.
+    """
+    if config.fit == "tune":
+        return tuple(name for name in data.extras if EXTRAS[name].selects)
+    return ("test", *(name for name in data.extras if config.fit == "train" or not EXTRAS[name].selects))
 
 
 def _own(config: Transfer, data: Dataset, attempt: Path, watch: Watch) -> Lane:
@@ -129,12 +159,16 @@ def _own(config: Transfer, data: Dataset, attempt: Path, watch: Watch) -> Lane:
     return Lane(order, Hyper.of_transfer(config), config.level.mixup, config.level.cutmix, metrics)
 
 
-def _result(config: Transfer, data: Dataset, found: Fitted) -> Record:
+def _params(config: Transfer) -> int:
+    return models.count_params(config.upstream.model, config.facts.classes, config.resolution)
+
+
+def _result(config: Transfer, data: Dataset, found: Fitted, params: int) -> Record:
     return Record(
         config=config,
         status=found.status,
         measurements=tuple(found.measurements),
-        params=models.count_params(config.upstream.model, config.facts.classes, config.resolution),
+        params=params,
         data=data.facts(),
         device=device(),
         code_version=bench.__version__,

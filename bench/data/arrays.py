@@ -49,6 +49,12 @@ class InMemory(Split):
             yield Seen(self.images[start : start + batch_size], self.labels[start : start + batch_size])
 
 
+def joined(first: InMemory, second: InMemory) -> InMemory:
+    """Returns the images of both, one after the other."""
+    images, labels = (np.concatenate([getattr(s, part) for s in (first, second)]) for part in ("images", "labels"))
+    return InMemory(images, labels)
+
+
 def cut(images: NDArray[np.uint8], labels: NDArray[Any], sizes: tuple[int, int, int], seed: int) -> Dataset:
     """Shuffles once with a fixed seed and cuts consecutive splits of the given sizes.
 
@@ -67,7 +73,8 @@ def cut(images: NDArray[np.uint8], labels: NDArray[Any], sizes: tuple[int, int, 
     if images.ndim == 3:
         images = np.repeat(images[..., None], 3, axis=-1)
     parts = np.split(order[: sum(sizes)], np.cumsum(sizes)[:-1])
-    return Dataset(*(InMemory(np.ascontiguousarray(images[p]), labels[p].astype(np.int32)) for p in parts))
+    train, val, test = (InMemory(np.ascontiguousarray(images[p]), labels[p].astype(np.int32)) for p in parts)
+    return Dataset(train, val, test)
 
 
 def resize(images: NDArray[np.uint8], resolution: int) -> NDArray[np.uint8]:

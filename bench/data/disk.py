@@ -2,7 +2,8 @@
 
 In every folder of `roots`, in this order:
   NAME/[CONFIG/]VERSION/        prepared by TensorFlow Datasets, as TFRecord or ArrayRecord files
-  NAME/train.txt val.txt ...    lists of "path label", the paths relative to NAME/ (also train800.txt, val200.txt)
+  NAME/train.txt val.txt ...    lists of "path label", the paths relative to NAME/ (also train800.txt, val200.txt,
+                                train800val200.txt)
   NAME/train/CLASS/*.jpg ...    class folders; a set with one split may do without the folder `test`
   NAME.npz                      arrays train_x, train_y, ... or concatenated files train_jpg, train_off, train_y, ...
 From an address, such as gs://bucket/folder, only the first is read.
@@ -16,9 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.data.binary import BINARY, Binary
 from bench.data.sources import folder, labels, tfds
 from bench.data.sources.arrays import read_npz
-from bench.data.sources.source import Checked, Progress, Source
+from bench.data.sources.source import Checked, Joined, Progress, Source
 from bench.data.sources.store import file_system, is_address, unreachable
 from bench.errors import UserError
 from bench.points.files import DATA, ORIGINS, Files
@@ -26,6 +28,7 @@ from bench.points.files import DATA, ORIGINS, Files
 # Written last, when a set is whole.
 _FACTS = "dataset_info.json"
 _LISTS = {"train": ("train.txt", "train800.txt"), "val": ("val.txt", "val200.txt"), "test": ("test.txt",)}
+_JOINED = ("trainval.txt", "train800val200.txt")
 
 
 def roots() -> list[str]:
@@ -63,7 +66,8 @@ class Found:
         """
         if self.form == "tfds":
             label = getattr(labels, self.files.label, self.files.label)
-            return tfds.open_split(self.place, self.files.splits()[purpose], label=label, progress=progress)
+            split = tfds.open_split(self.place, self.files.splits()[purpose], label=label, progress=progress)
+            return Binary(split, BINARY[self.files.name]) if self.files.name in BINARY else split
         place = Path(self.place)
         if self.form == "npz":
             return read_npz(place, purpose)
@@ -71,6 +75,26 @@ class Found:
             return folder.listed(place, _list(place, purpose))
         whole = list(self.files.splits()) == [purpose] and not (place / purpose).exists()
         return folder.class_folders(place if whole else place / purpose)
+
+    def joined(self, train: Source, val: Source) -> Source:
+        """Returns train and val as one source: train first, as VTAB has it, or in the order of the list that says it.
+
+        Raises:
+          UserError: that list names other images, or gives them other labels.
+        """
+        lists = [path for name in _JOINED if (path := Path(self.place, name)).exists()] if self.form == "lists" else []
+        if not lists:
+            return Joined([train, val])
+        parts = [_list(Path(self.place), purpose) for purpose in ("train", "val")]
+        if _lines(lists[0]) != sorted(line for part in parts for line in _lines(part)):
+            raise UserError(
+                f"{lists[0]}: does not name the images of {parts[0].name} and {parts[1].name}: remove or correct it"
+            )
+        return folder.listed(self.place, lists[0])
+
+
+def _lines(path: Path) -> list[str]:
+    return sorted(" ".join(line.split()) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
 
 
 def _list(place: Path, purpose: str) -> Path:
@@ -159,7 +183,9 @@ def _interrupted(files: Files) -> str:
     return ""
 
 
-def open_set(name: str, files: Files, sizes: Mapping[str, int | None], classes: int) -> dict[str, Checked]:
+def open_set(
+    name: str, files: Files, sizes: Mapping[str, int | None], classes: int, *, joined: bool = False
+) -> dict[str, Checked]:
     """Returns the sources of a set's splits by purpose; labels are checked as they are read.
 
     Args:
@@ -167,6 +193,7 @@ def open_set(name: str, files: Files, sizes: Mapping[str, int | None], classes: 
       files: its facts.
       sizes: number of examples that every split must have; None where no number was ever published.
       classes: number of classes.
+      joined: whether train is train and val together, see `Found.joined`.
 
     Raises:
       UserError: the set is nowhere, or a split has another number of examples, or whatever the source refuses.
@@ -182,4 +209,6 @@ def open_set(name: str, files: Files, sizes: Mapping[str, int | None], classes: 
                 f"{name}: the {purpose} split at {found.place} has {len(source):,} images, but must have {expected:,}:"
                 f" another version, or not all of it; `augreg data check {name}` looks closer"
             )
+    if joined:
+        sources["train"] = Checked(found.joined(sources["train"], sources["val"]), classes)
     return sources

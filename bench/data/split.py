@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,15 +49,25 @@ class Split(ABC):
 
 @dataclass(frozen=True)
 class Dataset:
-    """The three splits: `train` is learnt from, `val` selects, `test` is read once, at the end of a run."""
+    """The three splits: `train` is learnt from, `val` selects, `test` is read once, at the end of a run.
+
+    `extras` are other sets of images of the same classes, which only evaluate, by name.
+    """
 
     train: Split
     val: Split
     test: Split
+    extras: Mapping[str, Split] = field(default_factory=dict)
+
+    def part(self, name: str) -> Split:
+        """Returns a split by its purpose, or one of the extras by its name."""
+        split: Split = getattr(self, name) if name in PURPOSES else self.extras[name]
+        return split
 
     def facts(self) -> dict[str, Any]:
-        """Returns the number of examples and the fingerprint of each split, and one fingerprint of them all."""
+        """Returns the number of examples and the fingerprint of each split, and one fingerprint of the three."""
         splits: dict[str, Split] = {purpose: getattr(self, purpose) for purpose in PURPOSES}
         prints = {purpose: split.fingerprint for purpose, split in splits.items()}
         whole = hashlib.sha256("".join(map("".join, prints.items())).encode()).hexdigest()[:16]
+        prints |= {name: split.fingerprint for name, split in self.extras.items()}
         return {**{p: len(split) for p, split in splits.items()}, "fingerprint": whole, "fingerprints": prints}

@@ -96,6 +96,16 @@ UPSTREAM: dict[str, UpstreamSet] = {
             files=Files("cifar100:3", "train[:49000]", "train[49000:]", "test"),
             side=32,
         ),
+        # 45 images of each class of Tiny ImageNet, for comparing checkpoints on the small tasks without a GPU; the recipe is
+        # our own.
+        UpstreamSet(
+            "tinyimagenet8k",
+            *(7_000, 1_000, 1_000, 200, 32, 256, 100),
+            loss="softmax",
+            agc=0.08,
+            files=Files("tinyimagenet8k:1", "train", "val", "test"),
+            side=32,
+        ),
         # Training from scratch on two of the tasks ("How to train your ViT?", figure 2 and appendix A), with the tasks' cuts;
         # batch and warm-up, which are not stated, are those of a transfer of 10,000 steps.
         UpstreamSet(

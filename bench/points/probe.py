@@ -14,6 +14,10 @@ from bench.points.fields import from_mapping, type_fields, within
 from bench.points.task import Task
 from bench.points.upstream import Upstream
 
+# Training images that are looked at, at most: some scores compare images in pairs, or with thousands of source classes, and the
+# literature's probes have 500 to 5,000. Val and test are looked at whole, so that accuracies are exact.
+TRAIN_IMAGES = 10_000
+
 
 @dataclass(frozen=True)
 class Probe(Downstream, Config):
@@ -50,8 +54,13 @@ class Probe(Downstream, Config):
         return from_mapping(cls, cls._nested(values))
 
     def facts_used(self) -> dict[str, Any]:
-        """Returns the upstream run's digest and the facts of the task."""
-        return {"upstream": self.upstream.digest, "task": asdict(self.facts)}
+        """Returns the upstream run's digest, the facts of the task and how many of its training images are looked at."""
+        return {"upstream": self.upstream.digest, "task": asdict(self.facts), "train_images": TRAIN_IMAGES}
+
+    @property
+    def images(self) -> int:
+        """Returns how many images are looked at."""
+        return min(self.facts.train, TRAIN_IMAGES) + self.facts.val + self.facts.test
 
     @cached_property
     def name(self) -> str:

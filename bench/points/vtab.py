@@ -81,5 +81,3 @@ _PAIRS = (
 FULL = tuple(full.name for full, _ in _PAIRS)
 ONE_K = tuple(small.name for _, small in _PAIRS)
 VTAB = (*(full for full, _ in _PAIRS), *(small for _, small in _PAIRS))
-# Labels that are to be derived from other features, by functions that do not exist yet.
-UNMADE_LABELS = frozenset({"clevr_count", "clevr_distance", "dsprites_location", "dsprites_orientation"})

@@ -77,7 +77,7 @@ class Record:
       device: kind of device.
       code_version: version of this package.
       cost: see `Cost`; the only part that may differ between two runs of one config.
-      why: for a diverged or pruned run, what happened.
+      why: for a diverged or pruned run, what happened; for a probe, which scores it lacks and for what reason.
     """
 
     config: Upstream | Transfer | Probe

@@ -53,7 +53,7 @@ class Watch:
 class Fitted:
     """A trained run: final state, measurements in order, seconds by phase, why it did not end well if it did not.
 
-    `skipped` says of every checkpoint that was passed over what was wrong with it.
+    `skipped` says of every checkpoint that was passed over what was wrong with it, `done` that nothing is left to measure.
     """
 
     state: State
@@ -64,6 +64,7 @@ class Fitted:
     skipped: list[str] = field(default_factory=list)
     why: str = ""
     pruned: bool = False
+    done: bool = False
 
     @property
     def status(self) -> str:
@@ -78,7 +79,7 @@ class Fitted:
     @property
     def phase(self) -> str:
         """Returns its status where it is done, else `stopped`."""
-        return self.status if self.why or any(m.split == "test" for m in self.measurements) else "stopped"
+        return self.status if self.why or self.done else "stopped"
 
     def notes(self) -> dict[str, Any]:
         """Returns what a checkpoint keeps beside the state."""
@@ -155,6 +156,10 @@ class Learner(Protocol):
         """Ends what has weights that are not finite: the last step's loss says nothing of its own update."""
         ...
 
+    def finish(self) -> None:
+        """Notes that all of it is trained and measured."""
+        ...
+
     def close(self) -> None:
         """Ends the metrics of the attempt."""
         ...
@@ -163,7 +168,15 @@ class Learner(Protocol):
 Ways = Callable[[int, Sequence[int], Callable[[], None] | None], Generator[Dispatch]]
 
 
-def go(learner: Learner, total: int, ways: Ways, evaluations: int, checkpoints: Checkpoints | None, watch: Watch) -> None:
+def go(
+    learner: Learner,
+    total: int,
+    ways: Ways,
+    evaluations: int,
+    final: Sequence[str],
+    checkpoints: Checkpoints | None,
+    watch: Watch,
+) -> None:
     """Trains until `total` steps are done, evaluates, checkpoints and watches; see `fit`.
 
     Args:
@@ -171,6 +184,7 @@ def go(learner: Learner, total: int, ways: Ways, evaluations: int, checkpoints: 
       total: steps in all.
       ways: returns the dispatches after a step, none of them beyond a stop; calls what it is given while it waits for images.
       evaluations: how often the validation split is measured.
+      final: as of `fit`.
       checkpoints: as of `fit`.
       watch: as of `fit`.
     """
@@ -213,8 +227,9 @@ def go(learner: Learner, total: int, ways: Ways, evaluations: int, checkpoints: 
                 learner.prune(f"ended after step {end} of {total}: others were better by then")
                 return
         learner.check()
-        if not learner.over:
-            learner.measure("test", pause)
+        for split in () if learner.over else final:
+            learner.measure(split, pause)
+        learner.finish()
 
 
 def restored(start: State, checkpoints: Checkpoints | None) -> tuple[State, dict[str, Any] | None, list[str]]:
@@ -246,7 +261,8 @@ class _Run:
 
     def begin(self) -> None:
         for earlier in self.found.measurements:
-            self.watch.measured(earlier.step, earlier.value)
+            if earlier.split == "val":
+                self.watch.measured(earlier.step, earlier.value)
         if self.metrics:
             self.metrics.begin(int(self.state.step), self.restored_from, self.found.attempts - 1)
 
@@ -280,7 +296,7 @@ class _Run:
         _ = self.programs.evaluate
         started = time.perf_counter()
         found.seconds["compile"] += started - compiling
-        examples = getattr(self.data, split)
+        examples = self.data.part(split)
         right = correct(self.programs, found.state.weights, examples, self.classes, between)
         found.seconds["eval"] += time.perf_counter() - started
         found.images_evaluated += len(examples)
@@ -296,6 +312,9 @@ class _Run:
     def check(self) -> None:
         if not finite(self.found.state.weights):
             self.found.why = f"a weight was not finite after step {int(self.found.state.step) - 1}"
+
+    def finish(self) -> None:
+        self.found.done = True
 
     def close(self) -> None:
         if self.metrics:
@@ -313,6 +332,7 @@ def fit(
     mixup: float = 0.0,
     cutmix: float = 0.0,
     evaluations: int = 1,
+    final: Sequence[str] = ("test",),
     checkpoints: Checkpoints | None = None,
     watch: Watch | None = None,
     metrics: Metrics | None = None,
@@ -320,7 +340,7 @@ def fit(
 ) -> Fitted:
     """Trains for `hyper.steps` steps and evaluates.
 
-    The validation split is measured `evaluations` times, evenly spread, the last time at the end; the test split once, at the
+    The validation split is measured `evaluations` times, evenly spread, the last time at the end; those of `final` once, at the
     end. A loss that is not finite ends the run as `diverged`; one that `watch.prune` ends is `pruned`.
 
     Args:
@@ -332,7 +352,8 @@ def fit(
       classes: number of real classes; the head may have more.
       mixup: alpha of Mixup's Beta distribution, 0 for none.
       cutmix: the same of CutMix.
-      evaluations: how often the validation split is measured.
+      evaluations: how often the validation split is measured; 0 for never.
+      final: splits that are measured at the end, in this order.
       checkpoints: where to resume from and to save to; closed at the end.
       watch: progress, measurements, stop and prune.
       metrics: where losses and measurements go as they come; closed at the end.
@@ -350,5 +371,5 @@ def fit(
     def ways(step: int, stops: Sequence[int], waiting: Callable[[], None] | None) -> Generator[Dispatch]:
         return dispatches(legs, step, order, stops, waiting)
 
-    go(run, total, ways, evaluations, checkpoints, watch)
+    go(run, total, ways, evaluations, final, checkpoints, watch)
     return found

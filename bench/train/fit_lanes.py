@@ -159,7 +159,7 @@ class _Group:
         _ = self._programs.evaluate
         started = time.perf_counter()
         self._spend("compile", started - compiling)
-        part = getattr(self._data, split)
+        part = self._data.part(split)
         right = correct(self._programs, self.state.weights, part, self._classes, between)
         self._spend("eval", time.perf_counter() - started)
         for i in self.going:
@@ -172,6 +172,10 @@ class _Group:
         for i in self.going:
             self.found[i].pruned = True
             self._end(i, why)
+
+    def finish(self) -> None:
+        for i in self.going:
+            self.found[i].done = True
 
     def close(self) -> None:
         for found, own in zip(self.found, self._own, strict=True):
@@ -192,6 +196,7 @@ def fit_lanes(
     classes: int,
     *,
     evaluations: int = 1,
+    final: Sequence[str] = ("test",),
     checkpoints: Checkpoints | None = None,
     watch: Watch | None = None,
 ) -> list[Fitted]:
@@ -205,7 +210,8 @@ def fit_lanes(
       data: splits.
       own: what differs between lanes, in their order.
       classes: number of real classes; the head may have more.
-      evaluations: how often the validation split is measured.
+      evaluations: how often the validation split is measured; 0 for never.
+      final: splits that are measured at the end, in this order.
       checkpoints: of the group, where to resume from and to save to; closed at the end.
       watch: progress and stop.
 
@@ -227,7 +233,7 @@ def fit_lanes(
             for (first, end), batches in zip(due, fed, strict=True):
                 yield Dispatch(leg, first, end, batches)
 
-    go(group, total, ways, evaluations, checkpoints, watch or Watch())
+    go(group, total, ways, evaluations, final, checkpoints, watch or Watch())
     for i, each in enumerate(group.found):
         each.state = group.ended[i] if i in group.ended else lanes.lane(group.state, i)
     return group.found

@@ -1,4 +1,4 @@
-"""The two compiled programs of a run: training several steps per dispatch, and exact evaluation.
+"""The compiled programs of a run: training several steps per dispatch, and exact evaluation; features, for probes.
 
 What shapes a program stands in `Static`; everything else is an argument. Programs are compiled ahead of time, so a
 call with another shape fails instead of compiling silently, and `COMPILED` counts what was compiled in this process.
@@ -199,6 +199,11 @@ class Programs:
         # A parameter that is not finite must not give a right answer by accident of argmax.
         return jnp.where(jnp.isfinite(logits).all(-1), answer, NO_ANSWER)
 
+    def _features(self, weights: Tree, images: jax.Array) -> jax.Array:
+        # Nothing asks for the logits, so the compiler leaves the head out.
+        _, features = models.evaluate(self.model, weights, augment.to_float(images))
+        return features
+
     def _arguments(self) -> tuple[Any, ...]:
         s = self.static
         images = jax.ShapeDtypeStruct((s.chunk, s.batch_size, s.resolution, s.resolution, 3), jnp.uint8)
@@ -223,12 +228,20 @@ class Programs:
     @cached_property
     def evaluate(self) -> Any:
         """Returns the compiled `(weights, images, classes) -> int32[eval_batch]`: answers, or `NO_ANSWER` (not finite)."""
-        s = self.static
+        return self._over_images("evaluation", self._evaluate, np.int32(0))
+
+    @cached_property
+    def features(self) -> Any:
+        """Returns the compiled `(weights, images) -> float32[eval_batch, D]`: what the classifier sees, in evaluation."""
+        return self._over_images("features", self._features)
+
+    def _over_images(self, what: str, function: Any, *rest: Any) -> Any:
+        """Compiles a function of weights, a batch of evaluation and what all devices have whole."""
+        s, place = self.static, self.placement
         images = jax.ShapeDtypeStruct((s.eval_batch, s.resolution, s.resolution, 3), jnp.uint8)
-        place = self.placement
-        shardings = (place.tree(self.shapes), place.batch(0), place.everywhere)
-        program = jax.jit(self._evaluate, in_shardings=shardings, out_shardings=place.everywhere)
-        return self._compile("evaluation", program, (self.shapes, images, np.int32(0)))
+        shardings = (place.tree(self.shapes), place.batch(0), *(place.everywhere for _ in rest))
+        program = jax.jit(function, in_shardings=shardings, out_shardings=place.everywhere)
+        return self._compile(what, program, (self.shapes, images, *rest))
 
     def _compile(self, what: str, function: Any, arguments: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
         started, hits = time.perf_counter(), _cache_hits

@@ -69,7 +69,7 @@ class Static:
         """Returns what shapes the programs of a run.
 
         A transfer trains a padded head with softmax (the paper's section 3.5); what crops its images does so while they are
-        read. A probe only evaluates.
+        read. A probe only asks for features: its head, of one output, is never computed.
 
         Args:
           config: of the run.
@@ -79,7 +79,7 @@ class Static:
         if isinstance(config, Probe):
             return cls(
                 model=config.upstream.model,
-                classes=0,
+                classes=1,
                 head_bias=0.0,
                 resolution=config.resolution,
                 batch_size=0,

@@ -2,10 +2,11 @@
 
     augreg run vtab-1k-mini
 
-2 upstream points (2 models) and 12 transfers of each (4 tasks x 3 learning rates), 24 more. A few minutes on two cores. Expect
-scores below those of `vtab-full-mini`.
+2 upstream points (2 models) and 12 transfers of each (4 tasks x 3 learning rates), 24 more, which tune; then 8 runs that learn
+from train and val, one of each model and task. A few minutes on two cores. Expect scores below those of `vtab-full-mini`.
 """
 
+from sweeps.follow import Retrain
 from sweeps.space import Grid, Sweep
 
 SWEEP = Sweep(
@@ -20,6 +21,8 @@ SWEEP = Sweep(
             "task": ("digits", "lfw_faces", "synthetic_sprites_position", "synthetic_sprites_orientation"),
             "lr": (0.03, 0.1, 0.3),
         },
-        fixed={"resolution": 28, "batch_size": 64, "steps": 10},
+        fixed={"resolution": 28, "batch_size": 64, "steps": 10, "fit": "tune"},
     ),
+    probe=True,
+    follow=Retrain(),
 )

@@ -2,8 +2,8 @@
 
     augreg run vtab-full-mini
 
-2 upstream points (2 models) and 8 transfers of each (4 tasks x 2 learning rates), 16 more. A few minutes on two cores. Expect
-digits to be easy and sprites hard.
+2 upstream points (2 models) and 8 transfers of each (4 tasks x 2 learning rates), 16 more; each checkpoint is probed on every
+task. A few minutes on two cores. Expect digits to be easy and sprites hard.
 """
 
 from sweeps.space import Grid, Sweep
@@ -22,4 +22,5 @@ SWEEP = Sweep(
         },
         fixed={"resolution": 28, "batch_size": 64, "steps": 40},
     ),
+    probe=True,
 )

@@ -54,8 +54,9 @@ class Spent(NamedTuple):
     records: list[Record]
 
 
-def _do(*arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-P", "-m", __name__, *arguments], capture_output=True, text=True, check=False)
+def do(module: str, *arguments: str) -> None:
+    """Runs a module in a process of its own; raises `RuntimeError` with what it printed where that fails."""
+    done = subprocess.run([sys.executable, "-P", "-m", module, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
 
@@ -63,7 +64,7 @@ def _do(*arguments: str) -> None:
 def ours(folder: Path, quick: bool) -> Spent:
     """Measures `augreg run` of the whole grid."""
     started = time.perf_counter()
-    _do("whole", str(folder), json.dumps(quick))
+    do(__name__, "whole", str(folder), json.dumps(quick))
     wall = time.perf_counter() - started
     return Spent(wall, [read_record(p) for p in sorted(folder.glob("runs/*/record.json"))])
 
@@ -80,7 +81,7 @@ def theirs(folder: Path, points: list[Upstream]) -> Spent:
         point = known[trial.suggest_categorical("point", list(known))]
         out = folder / str(trial.number)
         out.mkdir()
-        _do("trial", json.dumps(point.to_dict()), str(out))
+        do(__name__, "trial", json.dumps(point.to_dict()), str(out))
         found.append(read_record(out / "record.json"))
         last = found[-1].last("val")
         return last.value if last else float("nan")
@@ -99,6 +100,11 @@ def differences(ours: list[Record], theirs: list[Record]) -> list[float]:
     return [abs(a.value - b.value) for a, b in pairs if a and b]
 
 
+def cores() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def longer(wall: float, training: float, times: float) -> float:
     """Returns what `wall` seconds become when the `training` seconds within them become so many times as long."""
     return wall + (times - 1) * training
@@ -115,7 +121,7 @@ def run(quick: bool) -> list[Figure]:
     trials = [r for half in halves for r in half.records]
     trial, count = sum(half.wall for half in halves) / len(trials), len(points)
     training, own = (mean(r.cost.train_seconds for r in records) for records in (trials, whole.records))
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = cores()
     figures = [
         Figure("grid", f"a trial, of which {training:.1f} s are training", "s", once(trial)),
         Figure("grid", f"{count} points of {own:.1f} s of training, {workers} workers", "s", once(whole.wall)),
@@ -139,11 +145,10 @@ def _steps() -> None:
 @click.argument("quick")
 def whole(folder: Path, quick: str) -> None:
     """Do what `augreg run` does for a named sweep."""
-    from sweeps import session
     from sweeps.executors.local import Local
+    from sweeps.session import run_sweep
 
-    vars(session)["find"] = lambda _name: sweep(json.loads(quick))
-    session.run_sweep("grid", folder, Local(0))
+    run_sweep(sweep(json.loads(quick)), folder, Local(0))
 
 
 @_steps.command()

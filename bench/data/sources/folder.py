@@ -53,6 +53,10 @@ class Files(Source):
         path = Path(self._root, self._paths[index])
         return str(path) if self._origin is None else f"{path} (line {self._lines[index]} of {self._origin})"
 
+    def names(self, indices: NDArray[np.integer]) -> list[str]:
+        """Returns the files' paths, relative to the folder of the set."""
+        return [self._paths[i] for i in within(indices, len(self)).tolist()]
+
     def verify(self, indices: NDArray[np.integer]) -> None:
         """Raises UserError where a file is missing or empty; reads none."""
         for i in within(indices, len(self)).tolist():

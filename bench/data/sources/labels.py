@@ -8,6 +8,12 @@ from typing import Any
 
 import numpy as np
 
+# Objects of the emptiest CLEVR image (task_adaptation, data/clevr.py, like the rest of CLEVR).
+_FEWEST = 3
+# The unit of CLEVR's third pixel coordinate, the distance from the camera; a class begins beyond each.
+_FARTHER = (0.0, 8.0, 8.5, 9.0, 9.5, 10.0, 100.0)
+# Classes that dSprites' positions and orientations are put into, and how many values either has (data/dsprites.py).
+_BINS, _POSITIONS, _ORIENTATIONS = 16, 32, 40
 # TFDS's numbers of KITTI's types: Car, Van and Truck come first.
 _VEHICLES = 3
 # Metres along the camera's axis; a class begins beyond each (task_adaptation, data/kitti.py).
@@ -39,6 +45,43 @@ def closest_vehicle_distance(features: Mapping[str, Any]) -> int:
     depths = objects["location"][:, 2][objects["type"] < _VEHICLES]
     nearest = min([_NO_VEHICLE, *depths.tolist()])
     return int(np.searchsorted(_BEYOND, nearest, side="left")) - 1
+
+
+def clevr_count(features: Mapping[str, Any]) -> int:
+    """Returns VTAB's label of a CLEVR image, 0..7: its objects, of which there are 3 to 10.
+
+    Args:
+      features: `objects/pixel_coords`, `float32[N, 3]`.
+    """
+    return len(features["objects"]["pixel_coords"]) - _FEWEST
+
+
+def clevr_distance(features: Mapping[str, Any]) -> int:
+    """Returns VTAB's label of a CLEVR image, 0..5: the closer the closest object, the lower.
+
+    Args:
+      features: `objects/pixel_coords`, `float32[N, 3]`; the last is the distance from the camera.
+    """
+    nearest = features["objects"]["pixel_coords"][:, 2].min()
+    return int(np.searchsorted(_FARTHER, nearest, side="left")) - 1
+
+
+def dsprites_location(features: Mapping[str, Any]) -> int:
+    """Returns VTAB's label of a dSprites image, 0..15: two neighbouring horizontal positions are a class.
+
+    Args:
+      features: `label_x_position`, 0..31.
+    """
+    return int(features["label_x_position"]) * _BINS // _POSITIONS
+
+
+def dsprites_orientation(features: Mapping[str, Any]) -> int:
+    """Returns VTAB's label of a dSprites image, 0..15; classes hold three and two of the 40 orientations in turn.
+
+    Args:
+      features: `label_orientation`, 0..39.
+    """
+    return int(features["label_orientation"]) * _BINS // _ORIENTATIONS
 
 
 # At most 9 and on 3,163 of the 50,000 images of ImageNet-ReaL none (google-research/reassessed-imagenet, real.json).

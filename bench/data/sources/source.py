@@ -60,6 +60,10 @@ class Source(ABC):
     def where(self, index: int) -> str:
         """Returns where an example lies, for errors."""
 
+    def names(self, indices: NDArray[np.integer]) -> list[str]:
+        """Returns what the container calls each example, on every machine that has it; "" where it has no names."""
+        return [""] * len(within(indices, len(self)))
+
     def verify(self, indices: NDArray[np.integer]) -> None:
         """Raises UserError where an example is missing or damaged, also where `read` would not notice."""
         self.read(indices)
@@ -92,6 +96,10 @@ class Part(Source):
     def where(self, index: int) -> str:
         """See `Source.where`."""
         return self._source.where(int(self._indices[index]))
+
+    def names(self, indices: NDArray[np.integer]) -> list[str]:
+        """See `Source.names`."""
+        return self._source.names(self._indices[within(indices, len(self))])
 
     def verify(self, indices: NDArray[np.integer]) -> None:
         """See `Source.verify`."""
@@ -139,6 +147,14 @@ class Joined(Source):
         source = self._sources[which]
         return source.where(index - int(self._ends[which]) + len(source))
 
+    def names(self, indices: NDArray[np.integer]) -> list[str]:
+        """See `Source.names`."""
+        found = [""] * len(indices)
+        for at, source, local in self._spread(within(indices, len(self))):
+            for place, name in zip(at.tolist(), source.names(local), strict=True):
+                found[place] = name
+        return found
+
     def verify(self, indices: NDArray[np.integer]) -> None:
         """See `Source.verify`."""
         for _, source, local in self._spread(within(indices, len(self))):
@@ -184,6 +200,10 @@ class Checked(Source):
     def where(self, index: int) -> str:
         """See `Source.where`."""
         return self._source.where(index)
+
+    def names(self, indices: NDArray[np.integer]) -> list[str]:
+        """See `Source.names`."""
+        return self._source.names(indices)
 
     def verify(self, indices: NDArray[np.integer]) -> None:
         """See `Source.verify`."""

@@ -25,6 +25,8 @@ _READERS: Mapping[str, Callable[[list[str], Progress | None], TFRecords | ArrayR
     "tfrecord": TFRecords,
     "array_record": ArrayRecords,
 }
+# Features in which TFDS's builders keep the name of an image's file, or a number of its own; the first that a set has counts.
+_NAMES = ("file_name", "image/file_name", "filename", "name", "id")
 Label = str | Callable[[Mapping[str, Any]], int] | Several
 
 
@@ -90,6 +92,7 @@ class PreparedSplit(Source):
 
         self._parse = tf_example_pb2.Example.FromString
         self._records, self._declared, self._label, self._image = records, declared, label, image
+        self._paths = paths
         number = {path: file for file, path in enumerate(paths)}
         self._files = np.array([number[run.path] for run in runs])
         self._ends = np.cumsum([run.take for run in runs])
@@ -102,6 +105,21 @@ class PreparedSplit(Source):
     def read(self, indices: NDArray[np.integer]) -> Examples:
         """See `Source.read`."""
         return self._read(indices, verify=False)
+
+    def names(self, indices: NDArray[np.integer]) -> list[str]:
+        """Returns the names of files where the set has kept them, else TFDS's own ids: file and record."""
+        indices = within(indices, len(self))
+        files, records = self._places(indices)
+        feature = next((name for name in _NAMES if name in self._declared), None)
+        if feature is None:
+            shards = [path.rsplit("/", 1)[-1] for path in self._paths]
+            return [f"{shards[f]}__{r}" for f, r in zip(files.tolist(), records.tolist(), strict=True)]
+        contents = self._records.read(files, records, verify=False)
+        return [self._name(content, feature) for content in contents]
+
+    def _name(self, content: bytes, feature: str) -> str:
+        value = Fields(self._parse(content).features.feature, self._declared)[feature]
+        return value.decode() if isinstance(value, bytes) else str(value)
 
     def verify(self, indices: NDArray[np.integer]) -> None:
         """See `Source.verify`."""
