@@ -47,17 +47,18 @@ def write_results(sweep: Sweep, workdir: Workdir, notes: Mapping[str, str]) -> p
     from bench.report import heatmap, page, selection
     from bench.report.recommended import recommend
     from bench.report.text import to_text
-    from bench.select.compare import compare
+    from bench.select.compare import compare_seeds
 
     folder, table, files = workdir.path, table_of(workdir), expected(sweep)
     write_table(table, folder / TABLE)
-    if SCORES in files:
-        write_scores(scores_from_records(workdir.records()), folder / SCORES)
+    scores = scores_from_records(workdir.records()) if SCORES in files else None
+    if scores is not None:
+        write_scores(scores, folder / SCORES)
     if RECOMMENDED not in files:
         return None
     heatmap.save(heatmap.draw(heatmap.cells(table)), folder / HEATMAP)
     if table["adapt_filename"].notna().any():
-        selection.save(selection.draw(compare(table)), folder / SELECTION)
+        selection.save(selection.draw(compare_seeds(table, scores)), folder / SELECTION)
     recommended = recommend(table)
     export(folder / RECOMMENDED, to_text(recommended, "md"))
     page.write_page(table, folder / PAGE, f"augreg-bench: {workdir.sweep()}", notes)

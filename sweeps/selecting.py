@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bench.errors import UserError
-from bench.select.compare import compare
+from bench.select.compare import compare, compare_seeds
 from bench.select.curves import budgets, curves
 from bench.select.intervals import against
 from bench.select.means import means
@@ -31,7 +31,7 @@ class Selection:
       strategies: names; none for all that there is something to choose by.
       budget: as of `compare`.
       pool: as of `compare`.
-      seeds: number of draws of strategies that draw; with several, the column `seed` says which.
+      draws: of strategies that draw.
       baseline: the strategy that differences are from.
     """
 
@@ -40,19 +40,14 @@ class Selection:
     strategies: tuple[str, ...] = ()
     budget: int | None = None
     pool: str = "model"
-    seeds: int = 1
+    draws: int = 1
     baseline: str = "upstream_best"
 
     def compared(self, budget: int | None = None, *more: str) -> pd.DataFrame:
         """Returns the comparison at a budget, and of `more` strategies if only some were named."""
         names = list(dict.fromkeys((*self.strategies, *more))) if self.strategies else None
-        found = [
-            compare(self.table, self.scores, None, names, self.budget if budget is None else budget, self.pool, seed=seed)
-            for seed in range(self.seeds)
-        ]
-        if self.seeds == 1:
-            return found[0]
-        return pd.concat([each.assign(seed=seed) for seed, each in enumerate(found)], ignore_index=True)
+        budget = self.budget if budget is None else budget
+        return compare_seeds(self.table, self.scores, self.draws, strategies=names, budget=budget, pool=self.pool)
 
     def choices(self) -> Shown:
         """What every strategy picks, gets and costs on every task."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bench.errors import UserError
 from bench.records.schema import COLUMNS
 from bench.records.scores import COLUMNS as SCORES
-from bench.select.compare import RESULT, compare
+from bench.select.compare import RESULT, compare, compare_seeds
 from bench.select.means import means
 from bench.select.runs import upstream_runs
 from bench.select.strategy import Choice, Strategy
@@ -323,6 +323,22 @@ def test_flops_are_recorded_or_follow_from_the_name():
     assert found["n_test"] == 10_000
     recorded = compare(frame([{**row, "adapt_train_flops": 7.0, "adapt_n_test": 5}]), strategies=["adapt_all"]).iloc[0]
     assert (recorded["flops"], recorded["n_test"]) == (7.0, 5)
+
+
+def test_seeds_repeat_the_comparison_and_are_no_setting():
+    lucky = [transfer(A, 0.01, 0.99, 0.5, adapt_seed=1), transfer(B, 0.01, 0.3, 0.5, adapt_seed=1)]
+    again = [{**row, "adapt_filename": f"{row['adapt_filename']}-seed_1"} for row in lucky]
+    table = frame([*SMALL.assign(adapt_seed=0).to_dict("records"), *again, run("c", 0.1)])
+    found = compare_seeds(table, strategies=BOTH)
+    assert found["seed"].tolist() == [0, 0, 1, 1]
+    assert found["adapt_filename"].tolist() == [
+        *("a--digits-lr_0.03", "b--digits-lr_0.01"),
+        *("a--digits-lr_0.01-seed_1", "a--digits-lr_0.01-seed_1"),
+    ]
+    assert found["budget"].tolist() == [1, 3, 1, 3]
+    drawn = compare_seeds(SMALL, draws=4, strategies=["random_k"])
+    assert drawn["seed"].tolist() == [0, 1, 2, 3]
+    assert drawn["filename"].nunique() == 2
 
 
 @pytest.mark.parametrize(

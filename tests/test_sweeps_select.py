@@ -61,8 +61,8 @@ def test_choices_are_the_default(augreg, table, scores):
     )
 
 
-def test_several_seeds_have_a_column(augreg, table):
-    found = printed(augreg("select", table, "--strategy", "random_k", "--seeds", 3))
+def test_draws_repeat_the_comparison(augreg, table):
+    found = printed(augreg("select", table, "--strategy", "random_k", "--draws", 3))
     assert found["seed"].tolist() == [0, 0, 1, 1, 2, 2]
     assert found["filename"].nunique() > 1
 
@@ -114,7 +114,7 @@ def test_bad_input_is_one_line(augreg, table, scores, tmp_path):
         (["--tune", "naturl", "--scores", scores], "no task of the table is 'naturl'; did you mean 'natural'?"),
         (["--scores", tmp_path / "none.csv"], "no such file of scores"),
         (["--show", "differences", "--against", "hybrid"], "strategy 'hybrid' needs the score 'linear_probe'"),
-        (["--show", "differences", "--against", "size"], "strategy 'size' needs models of several sizes (params)"),
+        (["--show", "differences", "--against", "size"], "strategy 'size' needs params (models of several sizes)"),
         (["--pool", "every"], "Invalid value for '--pool'"),
     ):
         code, out, err = augreg("select", table, *arguments)

@@ -21,7 +21,7 @@ from bench.points.tasks import TASKS
 from bench.records import scores as scoring
 from bench.select.drive import drive
 from bench.select.pools import Contest, contests, pools
-from bench.select.runs import require, transfer_runs
+from bench.select.runs import by_transfer_seed, require, transfer_runs
 from bench.select.strategies import STRATEGIES, find
 from bench.select.strategies.adapt_all import ADAPT_ALL
 from bench.select.strategy import FACTS, Choice, Strategy
@@ -111,6 +111,26 @@ def compare(
             allowed, choice, asked = _play(contest, strategy, budget)
             records.append(_row(contest, strategy, allowed, choice, asked, reference))
     return pd.DataFrame(records, columns=list(RESULT)).astype(RESULT)
+
+
+def compare_seeds(table: pd.DataFrame, scores: pd.DataFrame | None = None, draws: int = 1, **more: Any) -> pd.DataFrame:
+    """As `compare`, once for each seed of the transfers and each draw: a seed repeats a comparison, it is no setting to choose.
+
+    Args:
+      table: as of `compare`.
+      scores: as of `compare`.
+      draws: of strategies that draw.
+      **more: of `compare`, but for `seed`.
+
+    Returns:
+      What `compare` returns, and the column `seed`, which counts the repetitions from 0.
+
+    Raises:
+      UserError: as `compare`.
+    """
+    repeated = [part for part in by_transfer_seed(table) for _ in range(draws)]
+    found = [compare(part, scores, **more, seed=seed).assign(seed=seed) for seed, part in enumerate(repeated)]
+    return pd.concat(found, ignore_index=True)
 
 
 def _known(tasks: Iterable[str], transfers: pd.DataFrame) -> list[str]:

@@ -73,6 +73,16 @@ def transfer_runs(table: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["filename", "adapt_filename"], ignore_index=True)
 
 
+def by_transfer_seed(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The table once for each seed of its transfers, in their order; runs without a transfer are in each of them."""
+    seeds = table["adapt_seed"] if "adapt_seed" in table else pd.Series(pd.NA, index=table.index, dtype="Int64")
+    transfers = table["adapt_filename"].notna() if "adapt_filename" in table else pd.Series(False, index=table.index)
+    found = sorted(seeds[transfers].dropna().unique())
+    if len(found) < 2:
+        return [table]
+    return [table[~transfers | seeds.eq(seed).fillna(False).astype(bool)] for seed in found]
+
+
 def best(scores: pd.Series) -> Any:
     """Label of the highest score, the first of them where several tie; None where there is no score."""
     present = scores.dropna().astype(float)

@@ -72,7 +72,7 @@ class Strategy:
     def complaint(self, need: str) -> str:
         """Returns what to say where `need` is lacking."""
         if need in FACTS:
-            return f"strategy {self.name!r} needs {FACTS[need]} ({need}), which the pool does not have"
+            return f"strategy {self.name!r} needs {need} ({FACTS[need]}), which the pool does not have"
         return (
             f"strategy {self.name!r} needs the score {need!r}, which no checkpoint of the pool has; sweeps with probes write "
             "scores.csv, as `augreg transfer CKPT... --scores-only` does"

@@ -13,14 +13,14 @@ from itertools import product
 import pandas as pd
 
 from bench.errors import UserError, choose_from
-from bench.select.compare import compare
+from bench.select.compare import compare, compare_seeds
 from bench.select.intervals import Interval, difference, verdict
 from bench.select.measures import REFERENCE, measured
 from bench.select.strategies.thrifty import Constants, thrifty
 
 GRID = tuple(Constants(*values) for values in product((0.5, 1.0, 2.0), (0.5, 1.0, 2.0), (0.001, 0.003, 0.01, 0.03)))
 NAME = "thrifty"
-_KEY = ["name", "adapt_ds"]
+_KEY = ["name", "adapt_ds", "seed"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Tuned:
       constants: those chosen.
       trials: a row for each of the grid, named by its constants, and one for `against`: means over the group's tasks of
         `lost`, validation accuracy of `adapt_all` less its own, and of `share`, of what `adapt_all` costs.
-      comparison: of `thrifty`, `against` and `adapt_all` on the other tasks, as `compare` returns it.
+      comparison: of `thrifty`, `against` and `adapt_all` on the other tasks, as `compare_seeds` returns it.
       difference: test accuracy of `thrifty` less that of `against` on the other tasks, paired by task.
     """
 
@@ -104,9 +104,10 @@ def tune(
         raise UserError(f"all tasks of the table are {group!r}, so that none is left to judge by what was tuned on these")
     by_label = {_label(constants): constants for constants in grid}
     tried = [thrifty(constants, label) for label, constants in by_label.items()]
-    trials = _trials(compare(table, scores, ds, [*tried, against, REFERENCE], pool=pool, tasks=mine))
+    trials = _trials(compare_seeds(table, scores, ds=ds, strategies=[*tried, against, REFERENCE], pool=pool, tasks=mine))
     constants = by_label[_best(trials, against)]
-    found = compare(table, scores, ds, [thrifty(constants, NAME), against, REFERENCE], pool=pool, tasks=others)
+    rivals = [thrifty(constants, NAME), against, REFERENCE]
+    found = compare_seeds(table, scores, ds=ds, strategies=rivals, pool=pool, tasks=others)
     return Tuned(group, against, constants, trials, found, difference(found, NAME, against))
 
 

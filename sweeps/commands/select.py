@@ -21,7 +21,7 @@ SHOWN = ("choices", "means", "differences", "curves", "upstream", "rankings")
 @click.option(
     "--pool", type=click.Choice(("model", "all")), default="model", show_default=True, help="Who competes: a model's, or all."
 )
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Draws of what is drawn at random.")
+@click.option("--draws", type=click.IntRange(1), default=1, show_default=True, help="Repetitions of what is drawn at random.")
 @click.option("--show", type=click.Choice(SHOWN), default="choices", show_default=True, help="What to print and draw.")
 @click.option("--against", "baseline", metavar="NAME", default="upstream_best", show_default=True, help="For differences.")
 @click.option("--tune", metavar="GROUP", help="Tune thrifty on a task group, and judge it on the others.")
