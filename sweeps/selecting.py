@@ -89,9 +89,9 @@ class Selection:
 
     def upstream(self) -> Shown:
         """What choosing by upstream validation wins or loses, models by tasks."""
-        from bench.report.upstream_best import cells
+        from bench.report.upstream_best import of_table
 
-        found = cells(compare(self.table, strategies=["upstream_best", REFERENCE], pool=self.pool))
+        found = of_table(self.table, self.pool)
         return found, lambda: _upstream_figure(found)
 
     def rankings(self) -> Shown:

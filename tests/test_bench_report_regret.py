@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import UserError
+from bench.records.schema import COLUMNS
 from bench.report import differences, forest, regret_curves, regret_map, selection, styles, upstream_best
 from bench.select.curves import curves
 from bench.select.published import MINIVAL, upstream_vs_downstream
@@ -121,6 +122,26 @@ def test_its_cells_come_from_comparisons():
     assert len(upstream_best.draw(upstream_best.cells(comparison())).axes) == 1
     with pytest.raises(UserError, match="no rows"):
         upstream_best.cells(comparison({"knn": 0.0, "adapt_all": 0.0}))
+
+
+def test_imagenet_has_a_cell_by_each_of_its_validations():
+    """B is better on test and by ImageNetV2; minival, which was seen upstream, prefers a, and upstream validation b."""
+    rows = []
+    for filename, final_val, minival, v2, test in (("a", 0.4, 0.90, 0.60, 0.70), ("b", 0.5, 0.80, 0.70, 0.76)):
+        upstream = {"name": "B/16", "ds": "i21k", "filename": filename, "final_val": final_val, "status": "ok"}
+        for task in ("imagenet2012", "cifar100"):
+            adapted = {"adapt_ds": task, "adapt_filename": f"{filename}--{task}", "adapt_final_val": minival}
+            adapted |= {"adapt_final_val_v2": v2 if task == "imagenet2012" else None, "adapt_final_test": test}
+            rows.append({**upstream, **adapted})
+    table = pd.DataFrame(rows, columns=[c.name for c in COLUMNS]).astype({c.name: c.dtype for c in COLUMNS})
+    found = upstream_best.of_table(table).set_index("adapt_ds")["value"]
+    assert found.to_dict() == pytest.approx({"imagenet2012": 0, "cifar100": 0.06, MINIVAL: 0.06})
+    main, narrow = upstream_best.draw(upstream_best.of_table(table)).axes
+    assert [t.get_text() for t in main.get_xticklabels()] == ["imagenet2012 (V2)", "cifar100"]
+    assert texts(narrow) == ["+6.0"]
+    without = upstream_best.of_table(table.assign(adapt_final_val_v2=np.nan))
+    assert without["adapt_ds"].tolist() == ["imagenet2012", "cifar100"]
+    assert len(upstream_best.draw(without).axes) == 1
 
 
 def test_colours_are_limited_by_most_of_the_differences():

@@ -11,14 +11,33 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.report import differences, order
+from bench.select.compare import compare
 from bench.select.means import UNGROUPED, groups_of
+from bench.select.measures import REFERENCE
 from bench.select.published import MINIVAL
 from bench.select.runs import require
+from bench.select.validation import V2_OF
 
 _CHEAP = "upstream_best"
-IMAGENET = "imagenet2012"
-_LABELS = {IMAGENET: f"{IMAGENET} (V2)", MINIVAL: f"{IMAGENET} (minival)"}
+V2 = "imagenet_v2"
+_LABELS = {V2_OF: f"{V2_OF} (V2)", MINIVAL: f"{V2_OF} (minival)"}
 _GAP = 0.35
+
+
+def of_table(table: pd.DataFrame, pool: str = "model") -> pd.DataFrame:
+    """The cells of a table; where ImageNetV2 chooses for ImageNet-1k, with what minival would have chosen beside it.
+
+    Args:
+      table: columns of `bench.records.schema`.
+      pool: as of `bench.select.compare.compare`.
+
+    Raises:
+      UserError: what `bench.select.compare.compare` raises, or nothing was transferred.
+    """
+    found = compare(table, strategies=[_CHEAP, REFERENCE], pool=pool)
+    if not (found["adapt_ds"].eq(V2_OF) & found["val_split"].eq(V2)).any():
+        return cells(found)
+    return cells(found, compare(table.assign(adapt_final_val_v2=np.nan), strategies=[_CHEAP, REFERENCE], pool=pool))
 
 
 def cells(comparison: pd.DataFrame, by_minival: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -41,10 +60,10 @@ def cells(comparison: pd.DataFrame, by_minival: pd.DataFrame | None = None) -> p
     require(mine, ())
     groups = groups_of(mine["adapt_group"].astype("string").fillna(UNGROUPED))
     rank = mine["adapt_group"].astype("string").fillna(UNGROUPED).map(groups.index)
-    rows = mine.assign(rank=rank.where(mine["adapt_ds"] != IMAGENET, -1)).sort_values(["rank", "adapt_ds"], kind="stable")
+    rows = mine.assign(rank=rank.where(mine["adapt_ds"] != V2_OF, -1)).sort_values(["rank", "adapt_ds"], kind="stable")
     found = [rows.assign(value=-rows["regret"].astype(float))]
     if by_minival is not None:
-        narrow = by_minival[(by_minival["strategy"] == _CHEAP) & (by_minival["adapt_ds"] == IMAGENET)]
+        narrow = by_minival[(by_minival["strategy"] == _CHEAP) & (by_minival["adapt_ds"] == V2_OF)]
         found.append(narrow.assign(adapt_ds=MINIVAL, value=-narrow["regret"].astype(float)))
     return pd.concat(found, ignore_index=True)[["name", "adapt_ds", "value"]]
 
