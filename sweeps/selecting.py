@@ -15,6 +15,7 @@ from bench.select.intervals import against
 from bench.select.means import means
 from bench.select.measures import REFERENCE
 from bench.select.rankings import mean_rankings, of_strategies
+from bench.select.runs import by_transfer_seed
 from bench.select.strategies import find
 
 if TYPE_CHECKING:
@@ -88,10 +89,11 @@ class Selection:
         return found, lambda: _curves_figure(found)
 
     def upstream(self) -> Shown:
-        """What choosing by upstream validation wins or loses, models by tasks."""
+        """What choosing by upstream validation wins or loses, models by tasks, means over seeds."""
         from bench.report.upstream_best import of_table
 
-        found = of_table(self.table, self.pool)
+        found = pd.concat([of_table(part, self.pool) for part in by_transfer_seed(self.table)])
+        found = found.groupby(["name", "adapt_ds"], sort=False, as_index=False)["value"].mean()
         return found, lambda: _upstream_figure(found)
 
     def rankings(self) -> Shown:
