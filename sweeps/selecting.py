@@ -92,8 +92,8 @@ class Selection:
         """What choosing by upstream validation wins or loses, models by tasks, means over seeds."""
         from bench.report.upstream_best import of_table
 
-        found = pd.concat([of_table(part, self.pool) for part in by_transfer_seed(self.table)])
-        found = found.groupby(["name", "adapt_ds"], sort=False, as_index=False)["value"].mean()
+        cells = pd.concat([of_table(part, self.pool) for part in by_transfer_seed(self.table)])
+        found = cells.groupby(["name", "adapt_ds"], sort=False)["value"].mean().reset_index()
         return found, lambda: _upstream_figure(found)
 
     def rankings(self) -> Shown:
