@@ -2,10 +2,10 @@
 
     python -m sweeps.perf --only adapt [--quick]
 
-Both train the same configs by the same code. Ours is measured whole. Of the other some runs are measured, one of each task, half
-before and half after, one at a time, and taken for all. Trainings last about a second; longer ones are so many times as many
-steps, extrapolated: all but training takes as long whatever the number of steps. Checkpoints are fresh weights, four of either
-model. Four tasks are images that Python packages carry, two are gratings made here, on disk as somebody's own.
+Both train the same configs by the same code. Ours is measured whole. Of the other some runs are measured, one of each task,
+half before and half after, one at a time, and taken for all. Trainings last about a second; longer ones are so many times as
+many steps, extrapolated: all but training takes as long whatever the number of steps. Checkpoints are fresh weights, four of
+either model. Four tasks are images that Python packages carry, two are gratings made here, on disk as somebody's own.
 """
 
 from __future__ import annotations
