@@ -64,7 +64,7 @@ def own(what: str) -> Task:
     """Returns the facts of the gratings as somebody's own task."""
     name = f"gratings_{what}"
     classes = ANGLES if what == "angle" else len(PERIODS)
-    return Task(name, "own", classes, *SIZES.values(), synthetic=True, files=Files(f"{name}:1"))
+    return Task(name, "own", classes, *SIZES.values(), synthetic=True, files=Files(f"{name}:1", *SIZES))
 
 
 OWN = {task.name: task for task in map(own, ("angle", "period"))}
