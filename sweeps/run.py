@@ -82,6 +82,7 @@ class Coordinator:
         me = f"process {os.getpid()} on {platform.node()}"
         self._lock = Lock.require(workdir.path / "coordinator.lock", me)
         try:
+            self._follow = follow.start(sweep)  # first: a rule that cannot be kept is no reason to claim the folder
             name, self.said = claim(workdir, sweep)
             if workdir.about().get("failures") != limits.failures:
                 workdir.remember({**workdir.about(), "failures": limits.failures})  # for whoever asks how runs stand
@@ -97,7 +98,6 @@ class Coordinator:
             self._proposals = None if sweep.search is None else Proposals.of(sweep, workdir)
             if self._proposals:
                 self._study.follow(self._proposals.params)
-            self._follow = follow.start(sweep)
             self._following: list[Config] = []
             self._loose: list[Config] = []
             self._take(self._proposals.configs if self._proposals else self._follow.begin())

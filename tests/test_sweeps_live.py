@@ -194,6 +194,7 @@ def test_given_checkpoints_alone_begin_at_once_and_the_choice_is_trained_again(t
 def test_what_cannot_be_chosen_by_is_said_before_anything_is_trained(tmp_path, sweep, said):
     with pytest.raises(UserError, match=said):
         Coordinator(sweep, Workdir(tmp_path), Fake())
+    assert not (tmp_path / "sweep.json").exists()
 
 
 def test_imagenet_is_judged_by_its_second_validation_set_where_a_checkpoint_saw_the_first():

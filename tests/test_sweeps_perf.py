@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from made import record
 
+from bench.points import Checkpoint
 from bench.records.atomic import read_json
+from bench.records.record import Cost
 from sweeps.launch import Launch
 from sweeps.layout import Workdir
-from sweeps.perf import overhead, simulate
-from sweeps.perf.grid import differences, longer
+from sweeps.perf import adapt, overhead, simulate
+from sweeps.perf.grid import Spent, differences, longer
 from sweeps.perf.grid import sweep as find_grid
 from sweeps.perf.simulate import Nobody, lengths, sweep_of
 from sweeps.perf.world import Terms, World
@@ -63,6 +67,49 @@ def test_a_study_is_prepared_as_if_its_trials_had_been_written(tmp_path):
     assert {t.state.name for t in trials} == {"COMPLETE"}
     assert len(list(workdir.records())) == 70
     storage.engine.dispose()
+
+
+def test_adaptation_is_measured_over_8_checkpoints_6_tasks_and_8_settings():
+    given = [Checkpoint(model, f"seed_{seed}", "0" * 16) for model in adapt.MODELS for seed in range(adapt.SEEDS)]
+    points = adapt.sweep(given, quick=False).transfer_points
+    assert len({p.upstream for p in points}) == 8
+    assert len({p.task for p in points}) == 6
+    assert len(points) == 8 * 6 * 8
+    some = adapt.chosen(points)
+    assert len({p.task for p in some}) == len(some) == 6
+    assert [p.upstream.model for p in some] == ["ViT-mu", "NFNet-mu"] * 3
+    assert len({(p.lr, p.steps) for p in some}) >= 3
+
+
+def test_gratings_show_what_their_labels_say(tmp_path):
+    adapt.write_gratings(tmp_path)
+    for name, classes in (("gratings_angle", 8), ("gratings_period", 5)):
+        with np.load(tmp_path / f"{name}.npz") as held:
+            assert {key: held[key].shape for key in held if key.endswith("_x")} == {
+                "train_x": (800, 28, 28, 1),
+                "val_x": (200, 28, 28, 1),
+                "test_x": (400, 28, 28, 1),
+            }
+            assert all(set(held[f"{split}_y"]) == set(range(classes)) for split in ("train", "val", "test"))
+            power = np.abs(np.fft.rfft2(held["train_x"][..., 0].astype(float) - 128))
+            if name == "gratings_angle":  # angle 0 waves along a row, angle 4 along a column
+                down, across = (power[held["train_y"] == label] for label in (4, 0))
+                assert down[:, 1:, 0].sum() > 2 * down[:, 0, 1:].sum()
+                assert across[:, 0, 1:].sum() > 2 * across[:, 1:, 0].sum()
+
+
+def test_what_adapting_takes_is_extrapolated_from_what_was_measured():
+    seconds = {"train_seconds": 2.0, "steps": 10, "images": 640}
+    points = adapt.sweep([Checkpoint("ViT-mu", "a", "0" * 16)], quick=False).transfer_points
+    records, count = [replace(record(point), cost=Cost(**seconds)) for point in points], len(points)
+    found = adapt.figures(Spent((24.0 + count * 2.0) / adapt.cores(), records), 22.0, records[:2])
+    of = {figure.what: figure.value.median for figure in found}
+    assert of["largest difference of validation accuracy"] == 0
+    # A run: 9 s and as many seconds as it trains; all of ours: training shared by the cores, and what is left of it.
+    rest = 24.0 / adapt.cores()
+    for length in adapt.LENGTHS:
+        expected = count * (9 + length) / (rest + count * length / adapt.cores())
+        assert of[f"{count} runs of {length} s"] == pytest.approx(expected)
 
 
 def test_the_benchmarks_run_and_write_their_figures(tmp_path):

@@ -2,10 +2,10 @@
 
     python -m sweeps.perf --only adapt [--quick]
 
-Both train the same configs by the same code. Ours is measured whole. Of the other some runs are measured, one of each task, half
-before and half after, one at a time, and taken for all. Trainings last about a second; longer ones are so many times as many
-steps, extrapolated: all but training takes as long whatever the number of steps. Checkpoints are fresh weights, four of either
-model. Four tasks are images that Python packages carry, two are gratings made here, on disk as somebody's own.
+Both train the same configs by the same code. Ours is measured whole. Of the other some runs are measured, one of each task,
+half before and half after, one at a time, and taken for all. Trainings last about a second; longer ones are so many times as
+many steps, extrapolated: all but training takes as long whatever the number of steps. Checkpoints are fresh weights, four of
+either model. Four tasks are images that Python packages carry, two are gratings made here, on disk as somebody's own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import numpy as np
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from bench.perf.figure import Figure, once
 from bench.points import Checkpoint, Transfer
-from bench.points.files import DATA, Files
+from bench.points.files import DATA, PURPOSES, Files
 from bench.points.task import Task
 from bench.records.record import Record, read_record
 from sweeps.axes import By
@@ -35,7 +36,7 @@ from sweeps.space import Grid, Sweep
 
 MODELS = ("ViT-mu", "NFNet-mu")
 EMBEDDED = ("digits", "lfw_faces", "synthetic_sprites_position", "synthetic_sprites_orientation")
-SIZES = {"train": 800, "val": 200, "test": 400}
+SIZES = (800, 200, 400)  # of train, val and test
 ANGLES, PERIODS = 8, (3.0, 4.0, 6.0, 8.0, 12.0)
 PIXELS = 28
 # Of either model, and outputs of their heads, which are replaced.
@@ -64,7 +65,7 @@ def own(what: str) -> Task:
     """Returns the facts of the gratings as somebody's own task."""
     name = f"gratings_{what}"
     classes = ANGLES if what == "angle" else len(PERIODS)
-    return Task(name, "own", classes, *SIZES.values(), synthetic=True, files=Files(f"{name}:1"))
+    return Task(name, "own", classes, *SIZES, synthetic=True, files=Files(f"{name}:1", *PURPOSES))
 
 
 OWN = {task.name: task for task in map(own, ("angle", "period"))}
@@ -74,8 +75,8 @@ def write_gratings(folder: Path) -> None:
     """Writes both sets."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in OWN:
-        arrays = {}
-        for number, (split, count) in enumerate(SIZES.items()):
+        arrays: dict[str, NDArray[Any]] = {}
+        for number, (split, count) in enumerate(zip(PURPOSES, SIZES, strict=True)):
             arrays[f"{split}_x"], arrays[f"{split}_y"] = gratings(name.removeprefix("gratings_"), count, number)
         np.savez(folder / f"{name}.npz", allow_pickle=False, **arrays)
 
