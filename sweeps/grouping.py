@@ -39,18 +39,13 @@ def programs_of(config: Config) -> Program:
 def flops(config: Config) -> float:
     """Returns the FLOPs of a run's training, or of a probe's forward passes; infinity where its set's size is not published."""
     if isinstance(config, Probe):
-        return forward_flops(config.upstream.model, config.resolution, 0) * images(config)
+        return forward_flops(config.upstream.model, config.resolution, 0) * config.images
     if isinstance(config, Transfer):
         return 3.0 * image_flops(config, config.steps) * config.steps * config.batch_size
     assert isinstance(config, Upstream)
     if config.data.train is None:
         return float("inf")
     return training_flops(config, round(config.data.train * config.fraction))
-
-
-def images(config: Probe) -> int:
-    """Returns the number of images that a probe looks at."""
-    return config.facts.train + config.facts.val + config.facts.test
 
 
 def jobs_of(

@@ -15,7 +15,6 @@ from bench.points.datasets import UpstreamSet
 from bench.points.progressive import spread
 from bench.points.tasks import Task
 from bench.train.static import Static
-from sweeps.grouping import images
 
 # How often a run measures its validation split; `bench.train.upstream.EVALUATIONS` for an upstream run.
 EVALUATIONS = {"upstream": 4, "transfer": 1}
@@ -121,7 +120,7 @@ class Predictor:
     def evaluation(self, config: Config) -> Work:
         """Returns the work of a run's evaluations: images that only go forward."""
         if isinstance(config, Probe):
-            return forward(config.upstream.model, config.resolution, 0).times(images(config))
+            return forward(config.upstream.model, config.resolution, 0).times(config.images)
         if isinstance(config, Transfer):
             return self._checks(config, config.upstream.model, config.facts)
         assert isinstance(config, Upstream)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from bench.errors import UserError, choose_from
 from bench.select.scores.features import Features
@@ -21,6 +22,11 @@ from bench.select.scores.score import Score, Scored
 from bench.select.scores.transrate import transrate
 
 __all__ = ["SCORES", "Features", "Score", "Scored", "score_all"]
+
+# Numbers in the training features up to which one thread computes, 2,048 features of 2,048 images: more would gain little, and
+# where other processes compute too, the threads of linear algebra wait for each other and take twenty times as long.
+ONE_THREAD = 2**22
+_THREADS = ThreadpoolController()
 
 _TRAIN = (
     Score("logme", "log evidence of Bayesian linear regression", "You et al. 2021, arXiv:2102.11005", "train", logme),
@@ -76,11 +82,12 @@ def score_all(features: Features, names: Iterable[str] | None = None) -> tuple[l
             raise UserError(f"unknown score {name!r}: {choose_from(name, SCORES)}")
     scored: list[Scored] = []
     reasons: list[str] = []
-    for name in wanted:
-        try:
-            scored += SCORES[name].of(features)
-        except UserError as error:
-            reasons.append(f"{name}: {error}")
-        except np.linalg.LinAlgError as error:
-            reasons.append(f"{name}: linear algebra failed on these features ({error})")
+    with _THREADS.limit(limits=1 if features.train_x.size <= ONE_THREAD else None):
+        for name in wanted:
+            try:
+                scored += SCORES[name].of(features)
+            except UserError as error:
+                reasons.append(f"{name}: {error}")
+            except np.linalg.LinAlgError as error:
+                reasons.append(f"{name}: linear algebra failed on these features ({error})")
     return scored, reasons
