@@ -3,9 +3,9 @@
     augreg run selection-mini --data FOLDER
 
 16 upstream points (2 models x 2 budgets x 4 levels) on 7,000 images of Tiny ImageNet, 112 probes, and 84 transfers of each
-(7 tasks x 3 learning rates x 2 numbers of steps x 2 seeds), 1,344 more. Under an hour on two cores. The sets must lie in
-FOLDER: `augreg data list selection-mini`'s tasks say where they come from. Expect checkpoints of 2 to 8% upstream accuracy, which
-transfer better the better they are, most clearly on natural tasks.
+(7 tasks x 3 learning rates x 2 numbers of steps x 2 seeds), 1,344 more. Under an hour on two cores. `augreg data list NAME`
+says where each set comes from. Expect checkpoints of 2 to 8% upstream accuracy, which transfer better the better they are, most
+clearly to natural tasks.
 """
 
 from sweeps.space import By, Grid, Sweep
