@@ -14,6 +14,7 @@ from bench import __version__
 from bench.errors import UserError
 from sweeps.commands.options import DATA, DEVICE, FOLDER, PRICE, SEED, TABLE, UPSTREAM
 from sweeps.commands.run import run
+from sweeps.commands.transfer import transfer
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -346,7 +347,8 @@ def report(table: Path, output: Path, title: str) -> None:
     write_page(read_table(table), output, title, {"table": table.name})
 
 
-cli.add_command(run)
+for _command in (run, transfer):
+    cli.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> Any:
