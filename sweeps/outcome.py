@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
-from vtab.protocols import Protocol
 
 from bench.records import scores as scoring
 from bench.records.atomic import export
@@ -14,6 +13,7 @@ from sweeps.live import Choosing
 from sweeps.results import table_of
 from sweeps.space import Sweep
 from sweeps.story import Story
+from vtab.protocols import Protocol
 
 FILES = RECOMMENDED, COMPARED, PICTURE = "recommended.md", "selection.csv", "selection.png"
 _FIRST = "linear_probe"

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vtab.protocols import PROTOCOLS, Protocol, Settings
-
 from bench.data import disk
 from bench.errors import UserError, choose_from
 from bench.points import TASKS, Checkpoint
@@ -20,6 +18,7 @@ from sweeps.follow import Retrain, Rule, Scores
 from sweeps.layout import Workdir
 from sweeps.live import Live
 from sweeps.space import Sweep
+from vtab.protocols import PROTOCOLS, Protocol, Settings
 
 NAME = "transfer"
 OWN = "own"

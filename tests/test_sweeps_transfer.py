@@ -12,7 +12,6 @@ import pytest
 import weightless
 from made import accept, record
 from made_sets import jpeg
-from vtab.protocols import PROTOCOLS
 
 from bench import weights
 from bench.data.disk import roots
@@ -29,6 +28,7 @@ from sweeps.given import Given
 from sweeps.growth import claim, sweep_of
 from sweeps.layout import Workdir
 from sweeps.live import Live
+from vtab.protocols import PROTOCOLS
 
 MINE = Checkpoint("ViT-mu", "mine", "0" * 16)
 YOURS = Checkpoint("NFNet-mu", "yours", "1" * 16)

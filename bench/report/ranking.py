@@ -92,7 +92,7 @@ def ranking(
             at = mine[0] if len(mine) else best(val[runs.index])
             row = {"adapt_ds": task, "filename": filename, "name": runs["name"].iloc[0], "runs": len(runs)}
             row |= {"final_val": runs["final_val"].iloc[0], "weights": weights(str(filename)), "val": math.nan}
-            tried.append((not len(mine), row | ({} if at is None else _reached(runs.loc[at], val[at], scores))))
+            tried.append((not len(mine), row | ({} if at is None else _reached(runs.loc[[at]].iloc[0], val[at], scores))))
         tried.sort(key=lambda each: (each[0], *_order(each[1])))
         (_, first), *others = tried
         rows += [first, *({**row, **_behind(first, row), "test": math.nan} for _, row in others)]
