@@ -102,7 +102,7 @@ def test_the_forms_of_sets_on_disk_are_taken_as_they_are(form, tmp_path, root):
     made = splits()
     task = own.prepare(write(tmp_path / "sets", form, made, "given"), root)
     assert (task.name, task.classes, task.train, task.val, task.test) == ("given", CLASSES, *SIZES.values())
-    for purpose, split in zip(PURPOSES, vars(loaded(task)).values(), strict=True):
+    for purpose, split in ((p, getattr(loaded(task), p)) for p in PURPOSES):
         seen = list(split.source.read(np.arange(len(split))).images)
         _, labels = made[purpose]
         found = split.source.read(np.arange(len(split))).labels.tolist()
@@ -134,7 +134,7 @@ def test_arrays_of_pixels_are_cut(tmp_path, root):
     task = own.prepare(tmp_path / "grey.npz", root)
     assert (task.name, task.train, task.val, task.test) == ("grey", 28, 6, 6)
     data = loaded(task)
-    seen = np.concatenate([next(iter(split.in_order(40))).images for split in vars(data).values()])
+    seen = np.concatenate([next(iter(split.in_order(40))).images for split in (data.train, data.val, data.test)])
     assert {image.tobytes() for image in seen} == {image.tobytes() for image in np.repeat(images, 3, axis=3)}
     assert own.prepare(tmp_path / "grey.npz", root) == task
 
