@@ -22,7 +22,8 @@ _FIRST = "linear_probe"
 def write(sweep: Sweep, workdir: Workdir, protocol: Protocol) -> Iterator[str]:
     """Writes the files and returns the lines to print: the recommendation, or the scores where nothing was adapted.
 
-    Strategies are compared where all transfers were run.
+    Only this sweep's points count, not those of another one that the folder once held. Strategies are compared where all
+    transfers were run.
 
     Args:
       sweep: which has run.
@@ -33,9 +34,11 @@ def write(sweep: Sweep, workdir: Workdir, protocol: Protocol) -> Iterator[str]:
 
     from bench.report import ranking, selection
 
-    folder, table = workdir.path, table_of(workdir)
-    scores = scoring.from_records(workdir.records())
-    if not table["adapt_filename"].notna().any():
+    folder, names = workdir.path, {point.name for point in sweep.points}
+    table = table_of(workdir)
+    table = table[table["adapt_filename"].isin(names)].reset_index(drop=True)
+    scores = scoring.from_records(record for record in workdir.records() if record.config.name in names)
+    if table.empty:
         yield from score_lines(scores, protocol.scores)
         return
     weights = {each.name: str(workdir.given(each)) for each in sweep.given}

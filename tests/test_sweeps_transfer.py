@@ -223,6 +223,20 @@ def test_a_recommendation_strategies_and_known_upstream_scores(tmp_path):
     assert (tmp_path / "selection.png").stat().st_size > 1000
 
 
+def test_only_what_is_asked_for_now_is_ranked(tmp_path):
+    sweep, workdir = finished(tmp_path)
+    for config in sweep.transfer_points:
+        accept(workdir, config)
+    tuned = transfer.put_together((MINE,), {"birds": BIRDS}, PROTOCOLS["vtab-1k"], FEW)
+    for config in tuned.transfer_points:
+        accept(workdir, config)
+    lines = list(outcome.write(sweep, workdir, OWN))  # the two protocols do not compare
+    assert sum(line.startswith("| ViT_mu") for line in lines) == 2
+    few = transfer.put_together((MINE,), {"birds": BIRDS}, OWN, FEW)
+    [row] = [line for line in outcome.write(few, workdir, OWN) if line.startswith("| ViT_mu")]
+    assert MINE.name in row
+
+
 def test_where_a_strategy_was_at_work_its_choice_is_recommended_and_nothing_compared(tmp_path):
     sweep, workdir = finished(tmp_path, Live("upstream_best", None, {RUN.name: 0.25}))
     runs = sorted((t for t in sweep.transfer_points if t.upstream == TRAINED), key=lambda c: c.name)
