@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import time
@@ -13,31 +12,10 @@ import click
 
 from bench import __version__
 from bench.errors import UserError
-from bench.points import files
+from sweeps.commands.options import DATA, DEVICE, FOLDER, PRICE, SEED, TABLE, UPSTREAM
+from sweeps.commands.run import run
 from sweeps.commands.select import select
-
-TABLE = click.argument("table", type=click.Path(path_type=Path))
-FOLDER = click.argument("workdir", type=click.Path(path_type=Path))
-SEED = click.IntRange(0, 2**32, max_open=True)
-UPSTREAM = click.option("--upstream", metavar="SET", help="Put another upstream set in the place of the sweep's.")
-
-DEVICE = click.option("--device", default="cpu-core", show_default=True, help="The kind of chip, such as tpu-v4.")
-PRICE = click.option("--price", type=click.FloatRange(0), help="Dollars for an hour of a chip; its list price by default.")
-
-
-def _data(_context: click.Context, _option: click.Parameter, folder: str | None) -> None:
-    # Workers inherit the environment, so it is the one place that says where data is.
-    if folder:
-        os.environ[files.DATA] = folder
-
-
-DATA = click.option(
-    "--data",
-    metavar="FOLDER",
-    callback=_data,
-    expose_value=False,
-    help="Where sets lie, local or gs://; several are separated as in PATH. AUGREG_DATA or TFDS's folder by default.",
-)
+from sweeps.commands.transfer import transfer
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -233,91 +211,6 @@ def utilisation(
 
 
 @cli.command()
-@click.argument("name")
-@UPSTREAM
-@DATA
-@click.option("--workdir", type=click.Path(path_type=Path), help="Where everything goes; results/NAME by default.")
-@click.option("--executor", default="local", show_default=True, help="What runs the workers; augreg executors lists them.")
-@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Of the executor; may be given several times.")
-@click.option("--workers", type=int, default=0, help="Jobs at once, as --option workers=N; one a core by default.")
-@click.option("--storage", metavar="ADDRESS", help="The study's database; SQLite in the workdir by default.")
-@click.option("--checkpoint-seconds", type=float, default=30.0, show_default=True, help="Least time between checkpoints.")
-@click.option("--max-failures", type=click.IntRange(1), default=2, show_default=True, help="Exceptions that end a run.")
-@click.option(
-    "--max-losses", type=click.IntRange(0), default=20, show_default=True, help="Lost workers without progress that end a job."
-)
-@click.option(
-    "--silence",
-    type=click.FloatRange(10),
-    default=300.0,
-    show_default=True,
-    help="Seconds after which a silent worker is given up.",
-)
-@click.option("--max-cost", type=float, metavar="DOLLARS", help="Spend no more, at the device's price of a chip-hour.")
-@click.option("--max-hours", type=float, metavar="HOURS", help="Spend no more chip-hours.")
-@DEVICE
-@PRICE
-@click.option("--examples", type=click.IntRange(1), help="Images of an upstream set whose size was never published.")
-@click.option("--remat", is_flag=True, help="Recompute activations in the backward pass: less memory, a third more compute.")
-@click.option("--scan", is_flag=True, help="Compile equal blocks once: deep models compile faster.")
-@click.option("--fsdp", is_flag=True, help="Split weights and optimiser state over the devices instead of copying them.")
-@click.option("--lanes", metavar="auto|K", default="auto", show_default=True, help="How many runs train as one program.")
-@click.option("--track", multiple=True, metavar="TRACKER", help="Where metrics go too: tensorboard, wandb, mlflow; repeatable.")
-def run(
-    name: str,
-    upstream: str | None,
-    workdir: Path | None,
-    executor: str,
-    options: tuple[str, ...],
-    workers: int,
-    storage: str | None,
-    checkpoint_seconds: float,
-    max_failures: int,
-    max_losses: int,
-    silence: float,
-    max_cost: float | None,
-    max_hours: float | None,
-    device: str,
-    price: float | None,
-    examples: int | None,
-    remat: bool,
-    scan: bool,
-    fsdp: bool,
-    lanes: str,
-    track: tuple[str, ...],
-) -> None:
-    """Run a sweep, or go on with it, and write its table, figures, recommendation and page.
-
-    Safe to stop at any moment (Ctrl-C, kill -9, a lost machine): the same command goes on, and ends in the same table.
-    """
-    from bench.cost.devices import find as find_device
-    from bench.points import Execution
-    from bench.train import trackers
-    from sweeps.budget import Budget, Spending
-    from sweeps.executors import build, read_options
-    from sweeps.job import Settings
-    from sweeps.lanes import check
-    from sweeps.limits import Limits
-    from sweeps.named import find
-    from sweeps.predict import Predictor
-    from sweeps.session import run_sweep
-
-    if not 0 <= checkpoint_seconds < math.inf:
-        raise UserError(f"--checkpoint-seconds is {checkpoint_seconds:g}, but must be at least 0 and finite")
-    name = f"{name}@{upstream}" if upstream else name
-    if workers < 0:
-        raise UserError(f"--workers is {workers}, but must be at least 1 (or 0 for as many as there is room for)")
-    places = build(executor, read_options(options) | ({"workers": str(workers)} if workers else {}))
-    settings = Settings(checkpoint_seconds, Execution(remat, scan, fsdp), check(lanes), places.describe().hosts, track)
-    trackers.check(track)
-    limits = Limits(max_failures, max_losses, silence)
-    predictor = Predictor(find_device(device), examples or 0)
-    budget = Budget.of(predictor.device.price if price is None else price, max_cost, max_hours)
-    spending = Spending(budget, predictor) if budget else None
-    run_sweep(find(name), workdir or Path("results") / name, places, settings, limits, storage, spending)
-
-
-@cli.command()
 @click.argument("executor", required=False)
 def executors(executor: str | None) -> None:
     """List what can run workers, what it needs and where it has ever run, or the options of one."""
@@ -412,9 +305,6 @@ def heatmap(table: Path, output: Path | None, cells_csv: Path | None) -> None:
         drawing.save(drawing.draw(cells), output)
 
 
-cli.add_command(select)
-
-
 @cli.command()
 @TABLE
 @click.option(
@@ -441,6 +331,10 @@ def report(table: Path, output: Path, title: str) -> None:
     if output.suffix != ".html":
         raise UserError(f"{output}: a page is an .html file")
     write_page(read_table(table), output, title, {"table": table.name})
+
+
+for _command in (run, select, transfer):
+    cli.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> Any:

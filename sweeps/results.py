@@ -12,6 +12,7 @@ from bench.records.scores import write_scores
 from bench.records.table import from_records, write_table
 from sweeps.layout import Workdir
 from sweeps.space import Sweep
+from sweeps.upstream_scores import fill
 
 TABLE, SCORES = "table.csv", "scores.csv"
 HEATMAP, SELECTION, RECOMMENDED, PAGE = "heatmap.png", "selection.png", "recommended.md", "report.html"
@@ -32,8 +33,8 @@ def expected(sweep: Sweep) -> list[str]:
 
 
 def table_of(workdir: Workdir) -> pd.DataFrame:
-    """Returns the table of all committed records."""
-    return from_records(workdir.records())
+    """Returns the table of all committed records, with what is known of given checkpoints."""
+    return fill(from_records(workdir.records()), workdir)
 
 
 def write_results(sweep: Sweep, workdir: Workdir, notes: Mapping[str, str]) -> pd.DataFrame | None:

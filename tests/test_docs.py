@@ -312,6 +312,7 @@ def test_the_layout_names_every_file_that_a_sweep_leaves(tmp_path):
     from sweeps.job import Job
     from sweeps.launch import Launch
     from sweeps.lock import Lock
+    from sweeps.outcome import FILES as OUTCOME
     from sweeps.results import FILES
     from sweeps.search import files as proposals
     from sweeps.search.results import FILE as TRIALS
@@ -329,12 +330,12 @@ def test_the_layout_names_every_file_that_a_sweep_leaves(tmp_path):
     launch.drop("a", "cancelled")
     workdir.run(config).fail("made.0002", "error")
     proposals.write(tmp_path, 0, proposals.Proposal(config, {}, {}))
-    made = {p.name for p in tmp_path.rglob("*") if p.is_file()} | {*FILES, TRIALS, workdir.cache.name + "/"}
+    made = {p.name for p in tmp_path.rglob("*") if p.is_file()} | {*FILES, *OUTCOME, TRIALS, workdir.cache.name + "/"}
     text = section("Layout of a workdir").split("```")[1]
     said = {word.rstrip(",").rpartition("proposals/")[2] for line in text.splitlines()[2:] for word in line.split()}
     assert made <= said
     top = re.findall(r"^  (\w+\.\w+) ", text, re.MULTILINE)
-    assert set(top) == {*FILES, TRIALS, "sweep.json", "coordinator.lock", "study.db"}
+    assert set(top) == {*FILES, *OUTCOME, TRIALS, "sweep.json", "coordinator.lock", "study.db"}
 
 
 def test_the_trackers_are_these():

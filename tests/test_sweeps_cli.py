@@ -22,7 +22,7 @@ from sweeps.named import find, names
 
 COMMANDS = (
     *("cancel", "convert", "data", "executors", "heatmap", "models", "plan", "recommend", "report", "retry", "run", "select"),
-    *("status", "sweeps", "table", "utilisation", "why"),
+    *("status", "sweeps", "table", "transfer", "utilisation", "why"),
 )
 
 

@@ -57,8 +57,8 @@ def refuse_shapes(found: Flat, shapes: Shapes, source: str, model: str, flat: Fl
     if is_head(name):
         advice = "the rest fits: ask for a new head, or for the classes that it has"
     else:
-        alike = list(_alike(flat))
-        advice = f"the file is of {' or '.join(alike)}" if alike else "the file is of no model known here, or not complete"
+        models = alike(flat)
+        advice = f"the file is of {' or '.join(models)}" if models else "the file is of no model known here, or not complete"
     raise UserError(f"{source}: {what}; {advice}")
 
 
@@ -71,8 +71,12 @@ def _differences(
             yield name, have.get(name), need.get(name)
 
 
+def alike(flat: Flat) -> list[str]:
+    """Returns the variants that have the names and shapes of a file's arrays, apart from head and positions."""
+    return list(_alike(flat))
+
+
 def _alike(flat: Flat) -> Iterator[str]:
-    """Yields the variants that have the names and shapes of a file's arrays, apart from head and positions."""
     layout = layout_of(flat)
     theirs = {n for n in flat if not n.endswith(timm.COUNTER)} if layout == "timm" else set(from_released(flat))
     sizes = {None, *(n for value in flat.values() for n in value.shape)}

@@ -102,6 +102,31 @@ def adopt(
     return tree
 
 
+def standard(flat: Flat, source: str, model: str) -> Flat:
+    """Returns what `files.read` gives in the layout here, its head only where the variant has such a one.
+
+    Args:
+      flat: the arrays by name.
+      source: what errors call the file.
+      model: name of the variant.
+
+    Raises:
+      UserError: as for `load`, but for the head.
+    """
+    if model not in VARIANTS:
+        raise UserError(f"unknown model {model!r}: {choose_from(model, VARIANTS)}")
+    shapes = shapes_of(model, 1, None)
+    fresh = traverse_util.unflatten_dict({n: np.zeros(s, np.float32) for n, s in shapes.items() if is_head(n)}, sep="/")
+    body = variables.flat(adopt(flat, source, model, 1, head="new", fresh=fresh))
+    found = to_ours(flat, layout_of(flat), model, shapes)
+    heads = {name: value for name, value in found.items() if is_head(name)}
+    classes = heads["head/bias"].size if "head/bias" in heads else 0
+    needed = {name: shape for name, shape in shapes_of(model, classes, None).items() if is_head(name)} if classes else {}
+    kept = heads if _heads(heads) == needed else {}
+    check.refuse_non_finite(kept, source)
+    return {name: value for name, value in body.items() if not is_head(name)} | kept
+
+
 def save(path: Path, weights: variables.Tree, *, patient: bool | Waits = False) -> None:
     """Writes weights atomically, in the layout here; `patient` as of `bench.records.atomic.write`.
 

@@ -50,8 +50,12 @@ class Files(Source):
 
     def where(self, index: int) -> str:
         """See `Source.where`."""
-        path = Path(self._root, self._paths[index])
-        return str(path) if self._origin is None else f"{path} (line {self._lines[index]} of {self._origin})"
+        path = str(self.path(index))
+        return path if self._origin is None else f"{path} (line {self._lines[index]} of {self._origin})"
+
+    def path(self, index: int) -> Path:
+        """Returns the file of an example."""
+        return Path(self._root, self._paths[index])
 
     def names(self, indices: NDArray[np.integer]) -> list[str]:
         """Returns the files' paths, relative to the folder of the set."""
