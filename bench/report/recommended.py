@@ -1,98 +1,179 @@
-"""The recommended checkpoint of every model: the one with the best upstream validation, and what it gives on every task.
+"""The recommended checkpoint of every model: which one, why, what choosing so may lose, and how to fine-tune it.
 
-Source of the rule: "How to train your ViT?", section 4.5: the recommended checkpoint has the highest final upstream validation
-accuracy, which costs far less than adapting every checkpoint and loses little.
+Source of the rule that holds unless another strategy is asked for: "How to train your ViT?", section 4.5: the recommended
+checkpoint has the highest final upstream validation accuracy, which costs far less than adapting every checkpoint and loses
+little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
 
-from bench.report.text import FACTS, HEAD, SIZES, TAIL, to_text
+from bench.records.scores import check
+from bench.report.settings import settings
+from bench.report.text import EVERY, FACTS, HEAD, TAIL, TEXT, WHOLE, bounded, short, task_column, to_text
 from bench.select.compare import compare
-from bench.select.pools import pools
-from bench.select.runs import best
+from bench.select.criterion import Criterion, criterion, upstream
+from bench.select.intervals import TASKS, Interval, interval
+from bench.select.limits import parameters, speed
+from bench.select.pools import contests, pools
+from bench.select.runs import transfer_runs
+from bench.select.strategies import ADAPT_ALL, UPSTREAM_BEST, find
 
 __all__ = ["recommend", "to_text"]
 
 
-def recommend(table: pd.DataFrame, ds: Iterable[str] | None = None) -> pd.DataFrame:
+def recommend(
+    table: pd.DataFrame,
+    ds: Iterable[str] | None = None,
+    strategy: str = UPSTREAM_BEST.name,
+    budget: int | None = None,
+    scores: pd.DataFrame | None = None,
+    weights: Callable[[str], str | None] = lambda _: None,
+) -> pd.DataFrame:
     """The recommended checkpoint of every model of the table.
 
     Args:
-      table: columns of `bench.records.schema`.
+      table: columns of `bench.records.schema`; `bench.select.limits.within` leaves out what is too large or too slow.
       ds: upstream sets to choose from; None for all.
+      strategy: what chooses, a name of `bench.select.strategies.STRATEGIES`.
+      budget: number of checkpoints of each model that it may adapt; None for what is usual for it.
+      scores: columns of `bench.records.scores`, for strategies that need them.
+      weights: says where the weights of a run lie, by its `filename`; None where that is not known.
 
     Returns:
-      One row per model. The checkpoint: `name`, `filename`, `ds`, `aug` (released name), `wd`, `do`, `sd`, `final_val`,
-      `final_test` (fractions), `params` and `infer_samples_per_sec` (at the lowest downstream resolution that has them). One
-      column per task: the test score, a fraction, of the transfer run with the best downstream validation. `mean_val`,
-      `mean_test`: means over the tasks that have a score. `regret_vs_adapt_all`: mean over tasks of the test score that
-      adapting all checkpoints gives minus this one. `finetunes`, `finetunes_adapt_all`: transfer runs over all tasks that this
-      choice and adapting all need. `reason`: a sentence.
-      Sorted by `mean_val`, best first; a model with fewer scored tasks comes after those with more, as its mean does not
-      compare, and a model that was never transferred comes last with its task columns empty. So does, without a checkpoint, a
-      model of which no run ended.
+      One row per model, or, with a strategy that looks at the task, one per model and task: `task` says for which. The
+      checkpoint: `name`, `filename`, `ds`, `aug` (released name), `wd`, `do`, `sd`, `final_val`, `final_test` (fractions);
+      `params` and `infer_samples_per_sec` at the largest resolution of the settings to use. One column `test_TASK` per task:
+      the test score, a fraction, of the transfer run with the best downstream validation. `mean_val`, `mean_test`: means over
+      the tasks that have a score. `criterion`: the score that chose, with its value in `score`; `runner_up`, the checkpoint
+      that came second by it; `gap` between the two, with the 95% interval `gap_low` to `gap_high` that the number of images
+      leaves. `regret`: test accuracy that adapting all checkpoints would have added, the mean over the `regret_tasks` tasks
+      that say what to expect: all of them for a row that is for every task, the others for a row that is for one.
+      `regret_low` and `regret_high` are its 95% interval over tasks, empty for fewer than six; `adapt_all` itself has no
+      regret. `finetunes`, `finetunes_adapt_all`: transfer runs over the row's tasks that this choice and adapting all need.
+      `settings`: of the transfer to run; `weights`: where they lie. `reason`: a sentence.
+      Sorted by `task`, then by `mean_val`, best first; a model with fewer scored tasks comes after those with more, as its mean
+      does not compare, and a model that was never transferred comes last with its task columns empty. So does, without a
+      checkpoint, a model of which no run ended.
 
     Raises:
-      UserError: as `bench.select.compare.compare`.
+      UserError: unknown strategy, or as `bench.select.compare.compare`.
     """
-    ds = None if ds is None else list(ds)
-    compared = compare(table, ds=ds, strategies=("upstream_best", "adapt_all"))
+    chooser, ds = find(strategy), None if ds is None else list(ds)
+    scores = None if scores is None else check(scores)
+    by_name, transfers = pools(table, ds), transfer_runs(table)
+    compared = compare(table, scores, ds, dict.fromkeys((chooser, ADAPT_ALL)), budget)
     tasks = sorted(compared["adapt_ds"].unique())
+    for_every = chooser == UPSTREAM_BEST and budget in (None, 1)
+    criteria = {(name, EVERY): upstream(pool) for name, pool in by_name.items()} if for_every else {}
+    if not for_every:
+        of_tasks = contests(by_name, transfers, scores, 0)
+        criteria = {(c.name, c.pool.task): criterion(chooser, c, scores, budget) for c in of_tasks}
     rows = []
-    for name, pool in pools(table, ds).items():
+    for (name, task), decided in criteria.items():
         of_model = compared[compared["name"] == name]
-        mine, everything = (of_model[of_model["strategy"] == s].set_index("adapt_ds") for s in ("upstream_best", "adapt_all"))
-        row: dict[str, Any] = {"name": name, **dict.fromkeys(("filename", *FACTS, *SIZES))}
-        at = best(pool["final_val"])
-        if at is not None:
-            row |= {c: pool.at[at, c] for c in ("filename", *FACTS) if c in pool}
-            row |= _sizes(table, str(row["filename"]))
-        scores = mine["test"].dropna()
-        row |= {task: scores.get(task) for task in tasks}
-        row |= {"mean_val": mine["val"].mean(), "mean_test": scores.mean(), "regret_vs_adapt_all": mine["regret"].mean()}
-        row |= {"finetunes": int(mine["finetunes"].sum()), "finetunes_adapt_all": int(everything["finetunes"].sum())}
-        row["reason"] = _reason(pool, row, len(scores), len(tasks))
-        rows.append((len(scores), row))
-    # Two stable sorts: `pools` has the models by name, and equal means keep that order.
+        mine, everything = (of_model[of_model["strategy"] == s].set_index("adapt_ds") for s in (strategy, ADAPT_ALL.name))
+        chosen, all_of_it = (f if task == EVERY else f.loc[[task]] for f in (mine, everything))
+        pool, scored = by_name[name], int(chosen["test"].notna().sum())
+        row = {"name": name, "task": task, **_checkpoint(pool, decided, chosen), **_scores(chosen, tasks)}
+        row |= _uses(table, transfers, chosen, row["filename"]) | _gap(decided, row["filename"])
+        row |= _regret(mine.iloc[:0] if chooser == ADAPT_ALL else mine, task)
+        row |= {"finetunes": int(chosen["finetunes"].sum()), "finetunes_adapt_all": int(all_of_it["finetunes"].sum())}
+        row["weights"] = None if row["filename"] is None else weights(row["filename"])
+        row["reason"] = _reason(pool, decided, row, scored, len(tasks) if task == EVERY else 1)
+        rows.append((scored, row))
+    # Stable sorts: `pools` has the models by name, and equal means keep that order.
     rows.sort(key=lambda r: -r[1]["mean_val"] if r[0] else 0.0)
-    rows.sort(key=lambda r: -r[0])
-    frame = pd.DataFrame([row for _, row in rows], columns=[*HEAD, *tasks, *TAIL])
-    text = ("name", "filename", "ds", "aug", "reason")
-    whole = ("finetunes", "finetunes_adapt_all")
-    return frame.astype({c: "string" if c in text else "int64" if c in whole else "float64" for c in frame.columns})
+    rows.sort(key=lambda r: (r[1]["task"], -r[0]))
+    columns = [*HEAD, *map(task_column, tasks), *TAIL]
+    frame = pd.DataFrame([row for _, row in rows], columns=columns)
+    return frame.astype({c: "string" if c in TEXT else "int64" if c in WHOLE else "float64" for c in columns})
 
 
-def _sizes(table: pd.DataFrame, filename: str) -> dict[str, Any]:
-    rows = table[table["filename"] == filename]
-    if "adapt_resolution" in rows:
-        rows = rows.sort_values("adapt_resolution", kind="stable")
-    present = {c: rows[c].dropna() for c in SIZES if c in rows}
-    return {c: values.iloc[0] for c, values in present.items() if len(values)}
+def _checkpoint(pool: pd.DataFrame, decided: Criterion, chosen: pd.DataFrame) -> dict[str, Any]:
+    picked = chosen["filename"].dropna()
+    filename = str(picked.iloc[0]) if len(picked) else decided.first
+    found = pool[pool["filename"] == filename]
+    return {"filename": filename} | {c: found[c].iloc[0] for c in FACTS if c in found and len(found)}
 
 
-def _reason(pool: pd.DataFrame, row: dict[str, Any], scored: int, tasks: int) -> str:
+def _scores(chosen: pd.DataFrame, tasks: list[str]) -> dict[str, Any]:
+    scores = chosen["test"].dropna()
+    return {task_column(t): scores.get(t) for t in tasks} | {"mean_val": chosen["val"].mean(), "mean_test": scores.mean()}
+
+
+def _uses(table: pd.DataFrame, transfers: pd.DataFrame, chosen: pd.DataFrame, filename: str | None) -> dict[str, Any]:
+    """The settings to use, and the size and speed of the model there; of what was never transferred, as it was upstream."""
+    rows = transfers[transfers["adapt_filename"].isin(chosen["adapt_filename"].dropna())]
+    out: dict[str, Any] = {"settings": settings(rows.to_dict("records")) or None}
+    sized = rows if len(rows) else table[table["filename"] == filename]
+    if len(sized):
+        out |= {"params": parameters(sized).max(), "infer_samples_per_sec": speed(sized).min()}
+    return out
+
+
+def _gap(decided: Criterion, filename: str | None) -> dict[str, Any]:
+    second = decided.runner_up(filename)
+    ahead = decided.gap(filename, second)
+    return {
+        "criterion": decided.name,
+        "score": decided.value(filename),
+        "runner_up": second,
+        **({} if ahead is None else {"gap": ahead.estimate, "gap_low": ahead.low, "gap_high": ahead.high}),
+    }
+
+
+def _regret(mine: pd.DataFrame, task: str) -> dict[str, Any]:
+    others = mine[mine.index != task].dropna(subset="regret").reset_index()
+    if others.empty:
+        return {"regret_tasks": 0}
+    lost = interval(others, "regret", (TASKS,))
+    return {"regret": lost.estimate, "regret_low": lost.low, "regret_high": lost.high, "regret_tasks": lost.tasks}
+
+
+def _reason(pool: pd.DataFrame, decided: Criterion, row: dict[str, Any], scored: int, tasks: int) -> str:
     if row["filename"] is None:
-        return "no checkpoint has an upstream validation score"
+        return f"no checkpoint has {'an' if decided.words[0] in 'aeiou' else 'a'} {decided.words} score"
     if len(pool) == 1:
-        chosen = "the only checkpoint"
-    else:
-        sets = pool["ds"].nunique()
-        chosen = f"best upstream validation of {len(pool)} checkpoints" + (f" from {sets} upstream sets" if sets > 1 else "")
-        tied = int((pool["final_val"] == row["final_val"]).sum()) - 1
-        chosen += f", tied with {tied} more and first by name" if tied else ""
+        return "the only checkpoint" + ("; not transferred" if not scored else _covered(scored, tasks, "; scored"))
+    sentence = _first(pool, decided, row)
     if not scored:
-        return f"{chosen}; not transferred"
-    covered = "" if scored == tasks else f" on {scored} of {tasks} tasks"
-    if len(pool) == 1:
-        return chosen + (f"; scored{covered}" if covered else "")
-    if pd.isna(row["regret_vs_adapt_all"]):
-        return f"{chosen}; nothing to compare with{covered}"
-    gain = round(100 * float(row["regret_vs_adapt_all"]), 1)
-    verb = "loses" if gain < 0 else "gains"
+        return f"{sentence}; not transferred"
+    if row["finetunes"] == row["finetunes_adapt_all"]:
+        return f"{sentence}; all of them were adapted"
+    covered = _covered(scored, tasks, "")
+    if pd.isna(row.get("regret")):
+        return f"{sentence}; no {'other ' if tasks == 1 else ''}task says what adapting all would add{covered}"
+    lost = Interval(row["regret"], row["regret_low"], row["regret_high"], row["regret_tasks"])
+    gain = round(100 * lost.estimate, 1)
+    unsure = " (not separable)" if lost.known and not lost.separable else ""
+    where = "" if row["task"] == EVERY else " on other tasks"
     ratio = f"{row['finetunes_adapt_all'] / row['finetunes']:.3g}x"
-    return f"{chosen}; adapting all {verb} {abs(gain):.1f} points{covered} for {ratio} the fine-tunes"
+    verb = "loses" if gain < 0 else "gains"
+    return f"{sentence}; adapting all {verb} {abs(gain):.1f} points{where}{unsure}{covered} for {ratio} the fine-tunes"
+
+
+def _first(pool: pd.DataFrame, decided: Criterion, row: dict[str, Any]) -> str:
+    sets, having = pool["ds"].nunique(), int(decided.scores.notna().sum())
+    among = f"{len(pool)} checkpoints" if having == len(pool) else f"the {having} of {len(pool)} checkpoints that have it"
+    sentence = f"best {decided.words} of {among}" + (f" from {sets} upstream sets" if sets > 1 else "")
+    if row["filename"] != decided.first and decided.value(row["filename"]) != decided.value(decided.first):
+        return f"chosen from {among}"
+    if (tied := decided.tied(row["filename"])) > 0:
+        return f"{sentence}, tied with {tied} more and first by name"
+    if row["runner_up"] is None:
+        return sentence
+    second = short(row["runner_up"], row["filename"])
+    if "gap" not in row:
+        return f"{sentence}, {row['score']:.3g} before {second} with {decided.value(row['runner_up']):.3g}"
+    ahead = Interval(row["gap"], row["gap_low"], row["gap_high"], 1)
+    unsure = ": not separable" if ahead.known and not ahead.separable else ""
+    return f"{sentence}, {bounded(ahead.estimate, ahead.low, ahead.high)} points before {second}{unsure}"
+
+
+def _covered(scored: int, tasks: int, verb: str) -> str:
+    return "" if scored == tasks else f"{verb} on {scored} of {tasks} tasks"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pandas as pd
@@ -10,17 +11,42 @@ import pandas as pd
 from bench.errors import UserError, choose_from
 from bench.report.figures import points
 
+EVERY = "every task"
+"""In the column `task`, where the choice does not depend on the task."""
 FACTS = ("ds", "aug", "wd", "do", "sd", "final_val", "final_test")
 SIZES = ("params", "infer_samples_per_sec")
-HEAD = ("name", "filename", *FACTS, *SIZES)
-TAIL = ("mean_val", "mean_test", "regret_vs_adapt_all", "finetunes", "finetunes_adapt_all", "reason")
+HEAD = ("name", "filename", *FACTS, *SIZES, "task")
+WHY = ("criterion", "score", "runner_up", "gap", "gap_low", "gap_high")
+LOSS = ("regret", "regret_low", "regret_high", "regret_tasks")
+TAIL = ("mean_val", "mean_test", *WHY, *LOSS, "finetunes", "finetunes_adapt_all", "settings", "weights", "reason")
+TEXT = ("name", "filename", "ds", "aug", "task", "criterion", "runner_up", "settings", "weights", "reason")
+WHOLE = ("regret_tasks", "finetunes", "finetunes_adapt_all")
 FORMATS = ("csv", "md", "json")
+_TASK = "test_"
 _PERCENT = ("final_val", "final_test", "mean_val", "mean_test")
+PEOPLE = {
+    "name": "model",
+    "task": "for",
+    "filename": "checkpoint",
+    "reason": "why this one",
+    "regret": "expected regret, points",
+    "mean_test": "test",
+    "params": "parameters",
+    "infer_samples_per_sec": "images/s",
+    "settings": "fine-tune with",
+    "weights": "weights",
+}
+"""What people are shown, of the frame's columns, and under which heading."""
+
+
+def task_column(task: str) -> str:
+    """Returns the column of `recommend` that holds the test score on a task."""
+    return _TASK + task
 
 
 def task_columns(frame: pd.DataFrame) -> list[str]:
     """The columns of `recommend` that hold a task's score."""
-    return [c for c in frame.columns if c not in HEAD and c not in TAIL]
+    return [c for c in frame.columns if c.startswith(_TASK)]
 
 
 def to_text(frame: pd.DataFrame, format: str) -> str:
@@ -28,8 +54,8 @@ def to_text(frame: pd.DataFrame, format: str) -> str:
 
     Args:
       frame: what `recommend` returned.
-      format: `csv` and `json` (a list of objects, null where empty) carry the raw values, floats so that they read back to the
-        same bits; `md` is a Markdown table with accuracies in percent and the regret in points.
+      format: `csv` and `json` (a list of objects, null where empty) carry all columns and raw values, floats so that they read
+        back to the same bits; `md` is a Markdown table of what people need (`for_people`).
 
     Raises:
       UserError: another format.
@@ -39,29 +65,64 @@ def to_text(frame: pd.DataFrame, format: str) -> str:
     if format == "json":
         return json.dumps([_raw(r) for r in frame.to_dict("records")], indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if format == "md":
-        shown = shown_strings(frame)
-        numbers = set(frame.select_dtypes("number").columns)
-        lines = ["| " + " | ".join(_cell(c) for c in shown.columns) + " |"]
-        lines.append("|" + "|".join("---:" if c in numbers else "---" for c in shown.columns) + "|")
-        lines += ["| " + " | ".join(_cell(v) for v in row) + " |" for row in shown.itertuples(index=False, name=None)]
-        return "\n".join(lines) + "\n"
+        return markdown(for_people(frame), {PEOPLE[c] for c in frame.select_dtypes("number").columns if c in PEOPLE})
     raise UserError(f"unknown format {format!r}; {choose_from(format, FORMATS)}")
 
 
+def for_people(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns of the recommended table that a person needs to decide and to go on, as strings under plain headings.
+
+    What no row has is left out: `for` where every choice is for every task, `weights` where none are known, and so on.
+    """
+    shown = shown_strings(frame)[list(PEOPLE)]
+    said = [c for c in PEOPLE if c in ("name", "filename", "reason") or (shown[c] != "").any()]
+    if frame["task"].eq(EVERY).all():
+        said.remove("task")
+    return shown[said].rename(columns=PEOPLE)
+
+
+def markdown(shown: pd.DataFrame, numbers: set[str]) -> str:
+    """A frame of strings as a Markdown table, the columns `numbers` to the right."""
+    lines = ["| " + " | ".join(_cell(c) for c in shown.columns) + " |"]
+    lines.append("|" + "|".join("---:" if c in numbers else "---" for c in shown.columns) + "|")
+    lines += ["| " + " | ".join(_cell(v) for v in row) + " |" for row in shown.itertuples(index=False, name=None)]
+    return "\n".join(lines) + "\n"
+
+
 def shown_strings(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with every value as people read it: accuracies in percent, regret in points, empty cells empty."""
+    """The frame with every value as people read it: accuracies in percent, differences in points with their interval."""
     percent = {*_PERCENT, *task_columns(frame)}
-    return pd.DataFrame({c: [_shown(v, c, c in percent) for v in frame[c]] for c in frame.columns}, columns=frame.columns)
+    columns = [c for c in frame.columns if c not in ("gap_low", "gap_high", *LOSS[1:])]
+    shown = {c: [_shown(v, c in percent, c in SIZES) for v in frame[c]] for c in columns}
+    shown["gap"] = [bounded(*row) for row in frame[list(WHY[-3:])].itertuples(index=False, name=None)]
+    shown["regret"] = [
+        bounded(*row) + (f" on {tasks} task{'' if tasks == 1 else 's'}" if tasks else "")
+        for *row, tasks in frame[list(LOSS)].itertuples(index=False, name=None)
+    ]
+    return pd.DataFrame(shown, columns=columns)
 
 
-def _shown(value: Any, column: str, percent: bool) -> str:
+def short(name: str, other: str) -> str:
+    """Returns the parts of a run's name that differ from another's, or the whole name where the two are not built alike."""
+    parts, others = name.split("-"), other.split("-")
+    if len(parts) != len(others) or name == other:
+        return name
+    return " ".join(p for p, o in zip(parts, others, strict=True) if p != o)
+
+
+def bounded(value: float, low: float, high: float) -> str:
+    """Returns a difference in points with its interval, where that is known: "+2.0 [+0.4, +3.6]"; empty for no number."""
+    if math.isnan(value):
+        return ""
+    return points(value) + ("" if math.isnan(low + high) else f" [{points(low)}, {points(high)}]")
+
+
+def _shown(value: Any, percent: bool, whole: bool) -> str:
     if pd.isna(value):
         return ""
     if percent:
         return f"{100 * value:.1f}%"
-    if column == "regret_vs_adapt_all":
-        return points(value)
-    if column in SIZES:
+    if whole:
         return f"{value:,.0f}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 

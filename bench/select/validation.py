@@ -5,17 +5,26 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.errors import UserError
-from bench.points.datasets import UPSTREAM
+from bench.points.datasets import UPSTREAM, UpstreamSet
 from bench.select.runs import ok
 
 V2_OF = "imagenet2012"
 """The task that has a second validation set, ImageNetV2, in the column `adapt_final_val_v2`."""
 
 
+def upstream_set(ds: str) -> UpstreamSet | None:
+    """Returns the facts of an upstream set as the column `ds` spells it, None where it is unknown.
+
+    The column has the set's name, then its fraction or the release's mark of 30 epochs: `i21k_10pct`, `i21k_30`.
+    """
+    sets = [name for name in UPSTREAM if ds == name or ds.startswith(f"{name}_")]
+    return UPSTREAM[max(sets, key=len)] if sets else None
+
+
 def saw(ds: str, task: str) -> bool:
     """Returns whether an upstream set, as the column `ds` spells it, contains the validation images of `task`."""
-    sets = [name for name in UPSTREAM if ds == name or ds.startswith(f"{name}_")]
-    return bool(sets) and task in UPSTREAM[max(sets, key=len)].contains
+    found = upstream_set(ds)
+    return found is not None and task in found.contains
 
 
 def validation(transfers: pd.DataFrame) -> tuple[pd.Series, str]:
