@@ -13,6 +13,7 @@ import click
 from bench import __version__
 from bench.errors import UserError
 from sweeps.commands.options import DATA, DEVICE, FOLDER, PRICE, SEED, TABLE, UPSTREAM
+from sweeps.commands.recommend import recommend
 from sweeps.commands.run import run
 from sweeps.commands.select import select
 from sweeps.commands.transfer import transfer
@@ -307,20 +308,6 @@ def heatmap(table: Path, output: Path | None, cells_csv: Path | None) -> None:
 
 @cli.command()
 @TABLE
-@click.option(
-    "--format", "form", type=click.Choice(["csv", "md", "json"]), default="md", show_default=True, help="CSV, Markdown or JSON."
-)
-def recommend(table: Path, form: str) -> None:
-    """Print the recommended checkpoint of every model, best first."""
-    from bench.records.table import read_table
-    from bench.report.recommended import recommend as choose
-    from bench.report.text import to_text
-
-    click.echo(to_text(choose(read_table(table)), form).rstrip("\n"))
-
-
-@cli.command()
-@TABLE
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An .html file.")
 @click.option("--title", default="augreg-bench", show_default=True, help="The page's heading.")
 def report(table: Path, output: Path, title: str) -> None:
@@ -333,7 +320,7 @@ def report(table: Path, output: Path, title: str) -> None:
     write_page(read_table(table), output, title, {"table": table.name})
 
 
-for _command in (run, select, transfer):
+for _command in (recommend, run, select, transfer):
     cli.add_command(_command)
 
 

@@ -10,6 +10,7 @@ from bench.points.datasets import EMBEDDED_SETS
 from bench.points.tasks import EMBEDDED_TASKS, TASKS
 from bench.report.heatmap import cells
 from bench.select.runs import ok, transfer_runs, upstream_runs
+from bench.select.validation import upstream_set
 
 
 def missing_cells(table: pd.DataFrame) -> tuple[int, int]:
@@ -61,17 +62,27 @@ def warnings(table: pd.DataFrame) -> list[str]:
         out.append(f"Synthetic tasks, with rendered images: {', '.join(synthetic)}. No finding may rest on them.")
     if embedded or small:
         out.append(f"Small data that Python packages carry: {', '.join(small + embedded)}. No finding may rest on it.")
-    if len(sets) > 1:
-        out.append(
-            f"Checkpoints of {', '.join(sets)} compete by upstream validation accuracy, which compares only where these sets "
-            "share classes and validation images."
-        )
+    out += competing(table)
     if "imagenet2012" in tasks and not _has_v2(table):
         out.append(
             "imagenet2012: no ImageNetV2 score in the table, so transfers are chosen by the held-out part of its training set, "
             "which overrates models that saw these images upstream."
         )
     return out
+
+
+def competing(table: pd.DataFrame) -> list[str]:
+    """A sentence where checkpoints are compared by upstream accuracies that do not compare, else none.
+
+    Parts of one upstream set, and other numbers of epochs on it, are validated on the same images.
+    """
+    sets = sorted(table["ds"].dropna().unique())
+    if len({facts.name if (facts := upstream_set(ds)) else ds for ds in sets}) < 2:
+        return []
+    return [
+        f"Checkpoints of {', '.join(sets)} compete by upstream validation accuracy, which compares only where these sets share "
+        "classes and validation images."
+    ]
 
 
 def _rendered(table: pd.DataFrame, task: str) -> bool:

@@ -21,7 +21,9 @@ from bench.select.intervals import TASKS, Interval, interval
 from bench.select.limits import parameters, speed
 from bench.select.pools import contests, pools
 from bench.select.runs import transfer_runs
-from bench.select.strategies import ADAPT_ALL, UPSTREAM_BEST, find
+from bench.select.strategies import find
+from bench.select.strategies.adapt_all import ADAPT_ALL
+from bench.select.strategies.upstream_best import UPSTREAM_BEST
 
 __all__ = ["recommend", "to_text"]
 
@@ -159,7 +161,7 @@ def _reason(pool: pd.DataFrame, decided: Criterion, row: dict[str, Any], scored:
 
 def _first(pool: pd.DataFrame, decided: Criterion, row: dict[str, Any]) -> str:
     sets, having = pool["ds"].nunique(), int(decided.scores.notna().sum())
-    among = f"{len(pool)} checkpoints" if having == len(pool) else f"the {having} of {len(pool)} checkpoints that have it"
+    among = f"{len(pool)} checkpoints" if having == len(pool) else f"the {having} of {len(pool)} checkpoints that have one"
     sentence = f"best {decided.words} of {among}" + (f" from {sets} upstream sets" if sets > 1 else "")
     if row["filename"] != decided.first and decided.value(row["filename"]) != decided.value(decided.first):
         return f"chosen from {among}"

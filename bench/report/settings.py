@@ -36,6 +36,23 @@ def settings(rows: Iterable[Mapping[Any, Any]]) -> str:
     return "; ".join(([", ".join(shared)] if shared else []) + own)
 
 
+def usual(rows: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Returns the transfer run whose settings did best over the tasks of `rows`, for a task that was not tried; or none.
+
+    Of the settings that the most tasks have been tried with, those with the best mean of validation accuracy, each task's less
+    its own mean, so that none weighs more for being easier.
+    """
+    keys = ["adapt_lr", "adapt_steps", "adapt_resolution"]
+    tried = rows.dropna(subset=["adapt_final_val", *keys])
+    if tried.empty:
+        return []
+    val = tried["adapt_final_val"].astype(float)
+    tried = tried.assign(ahead=val - val.groupby(tried["adapt_ds"]).transform("mean"))
+    found = tried.groupby(keys).agg(tasks=("adapt_ds", "nunique"), ahead=("ahead", "mean"))
+    chosen = found.sort_values(["tasks", "ahead"], ascending=False, kind="stable").index[0]
+    return tried[(tried[keys] == list(chosen)).all(axis=1)].head(1).to_dict("records")
+
+
 def _parts(row: Mapping[Any, Any]) -> list[str]:
     known = {c: row[c] for c in ("adapt_lr", "adapt_steps", "adapt_resolution") if pd.notna(row.get(c))}
     written = {"adapt_lr": "lr {:g}", "adapt_steps": "{:,.0f} steps", "adapt_resolution": "{:.0f} px"}

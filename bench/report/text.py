@@ -102,6 +102,22 @@ def shown_strings(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown, columns=columns)
 
 
+def rule_lines(rules: pd.DataFrame) -> list[str]:
+    """What minival and ImageNetV2 each pick for ImageNet-1k, and which counts, in a sentence per model.
+
+    Args:
+      rules: as `bench.select.imagenet.rules` returns it.
+    """
+    lines = []
+    for name, rows in rules.groupby("name", sort=False):
+        picks = [
+            f"{row['rule']} picks {row['adapt_filename'].replace('--imagenet2012', '')} (test {100 * row['test']:.1f}%)"
+            for row in rows.dropna(subset=["adapt_filename"]).to_dict("records")
+        ]
+        lines.append(f"imagenet2012, {name}: {', '.join(picks)}; {rows['why'].iloc[0]}")
+    return lines
+
+
 def short(name: str, other: str) -> str:
     """Returns the parts of a run's name that differ from another's, or the whole name where the two are not built alike."""
     parts, others = name.split("-"), other.split("-")

@@ -12,6 +12,7 @@ from bench.points.tasks import EXTRAS
 from bench.select.drive import drive
 from bench.select.gap import gap
 from bench.select.intervals import Interval
+from bench.select.pool import Pool
 from bench.select.pools import Contest
 from bench.select.strategy import FACTS, Strategy
 from bench.select.validation import upstream_set
@@ -90,7 +91,7 @@ def criterion(strategy: Strategy, contest: Contest, scores: pd.DataFrame | None,
         nothing = pd.Series(math.nan, index=contest.pool.checkpoints.index)
         return Criterion(lacking[0], lacking[0].replace("_", " "), nothing, nothing)
     if strategy.rank is not None and strategy.budget(contest.pool, budget) == 1:
-        return _ranked(strategy, contest, scores)
+        return ranking(strategy, contest.pool, scores)
     asked = drive(strategy, contest.pool, budget, lambda runs: contest.val.loc[runs])[1]
     rows, val = contest.rows.loc[asked], contest.val.loc[asked]
     known = float(TASKS[contest.pool.task].val) if contest.pool.task in TASKS else math.nan
@@ -105,16 +106,23 @@ def criterion(strategy: Strategy, contest: Contest, scores: pd.DataFrame | None,
     return Criterion(name, "downstream validation", reached["score"], reached["images"])
 
 
-def _ranked(strategy: Strategy, contest: Contest, scores: pd.DataFrame | None) -> Criterion:
-    assert strategy.rank is not None
-    ranks = strategy.rank(contest.pool.copy()).astype(float)
-    name = next((need for need in strategy.needs if need not in FACTS), strategy.name)
+def ranking(strategy: Strategy, pool: Pool, scores: pd.DataFrame | None) -> Criterion:
+    """Returns what a strategy that ranks orders the checkpoints of a pool by.
+
+    Args:
+      strategy: which must rank, and have what it needs.
+      pool: of the task.
+      scores: columns of `bench.records.scores`, for the number of images behind an accuracy; None for none.
+    """
+    assert strategy.rank is not None, strategy.name
+    ranks = strategy.rank(pool.copy()).astype(float)
+    measured = [need for need in strategy.needs if need not in FACTS]
+    name = measured[0] if measured else strategy.name
     images = pd.Series(math.nan, index=ranks.index)
-    if scores is not None:
-        rows = scores[(scores["adapt_ds"] == contest.pool.task) & (scores["score"] == name) & (scores["split"] == "val")]
-        rows = rows.sort_values("adapt_resolution").groupby("filename").first()
-        images = rows["n"].astype(float).reindex(ranks.index)
-    return Criterion(name, name.replace("_", " "), ranks, images)
+    if measured and scores is not None:
+        rows = scores[(scores["adapt_ds"] == pool.task) & (scores["score"] == name) & (scores["split"] == "val")]
+        images = rows.sort_values("adapt_resolution").groupby("filename")["n"].first().astype(float).reindex(ranks.index)
+    return Criterion(name, name.replace("_", " ") if measured else f"rank by {name}", ranks, images)
 
 
 def _first(scores: pd.Series) -> str | None:

@@ -58,15 +58,22 @@ def pools(table: pd.DataFrame, ds: Iterable[str] | None = None, pool: str = "mod
     """
     if pool not in POOLS:
         raise UserError(f"no pool {pool!r}; {choose_from(pool, POOLS)}")
-    runs = upstream_runs(table)
-    if ds is not None:
-        known = sorted(runs["ds"].dropna().unique())
-        for wanted in (ds := list(ds)):
-            if wanted not in known:
-                raise UserError(f"no run of the table has ds {wanted!r}; {choose_from(wanted, known)}")
-        runs = runs[runs["ds"].isin(ds)]
+    runs = of_sets(upstream_runs(table), ds or ())
     names = runs["name"] if pool == "model" else pd.Series(OF_ALL, index=runs.index)
     return {str(name): rows[ok(rows["status"])] for name, rows in runs.groupby(names)}
+
+
+def of_sets(table: pd.DataFrame, ds: Iterable[str]) -> pd.DataFrame:
+    """Returns the rows of some upstream sets; all rows where none is named.
+
+    Raises:
+      UserError: an upstream set that the table does not have.
+    """
+    known = sorted(table["ds"].dropna().unique())
+    for wanted in (ds := list(ds)):
+        if wanted not in known:
+            raise UserError(f"no run of the table has ds {wanted!r}; {choose_from(wanted, known)}")
+    return table[table["ds"].isin(ds)] if ds else table
 
 
 def contests(
