@@ -5,7 +5,6 @@ What was probed stays in the folder that is given, so that the same command goes
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from bench import weights
-from bench.data import disk
 from bench.errors import UserError
-from bench.points import Checkpoint, Probe, Upstream, files, parse_upstream
+from bench.points import Checkpoint, Probe, Upstream, parse_upstream
 from bench.points.checkpoint import SHOWN
 from bench.points.names import checkpoint_model
 from bench.points.task import Task
@@ -27,6 +25,7 @@ from bench.select.strategies import find
 from bench.train.fit import Watch
 from bench.weights import remote
 from sweeps.layout import Workdir
+from sweeps.transfer import look_first_in
 from sweeps.whereabouts import Whereabouts
 
 _ATTEMPT = "advice.0001"
@@ -88,7 +87,7 @@ def advise(
     those = candidates(table, whereabouts, most)
     task = own.prepare(images, root, name)
     say(own.line(root, task.name))
-    os.environ[files.DATA] = os.pathsep.join([str(root), *disk.roots()])
+    look_first_in(root)
     found = probe(those, task, resolution, workdir, say)
     known = found if scores is None else pd.concat([scores, found], ignore_index=True)
     advised = choose(table, known, task.name, choice.name, budget, whereabouts)

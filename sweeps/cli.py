@@ -310,14 +310,16 @@ def heatmap(table: Path, output: Path | None, cells_csv: Path | None) -> None:
 @TABLE
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An .html file.")
 @click.option("--title", default="augreg-bench", show_default=True, help="The page's heading.")
-def report(table: Path, output: Path, title: str) -> None:
+@click.option("--scores", type=click.Path(path_type=Path), help="Scores of probes, for the strategies that need them.")
+def report(table: Path, output: Path, title: str, scores: Path | None) -> None:
     """Write one self-contained page: recommendation, heatmap, selection, all runs, provenance."""
+    from bench.records.scores import read_scores
     from bench.records.table import read_table
     from bench.report.page import write_page
 
     if output.suffix != ".html":
         raise UserError(f"{output}: a page is an .html file")
-    write_page(read_table(table), output, title, {"table": table.name})
+    write_page(read_table(table), output, title, {"table": table.name}, scores=read_scores(scores) if scores else None)
 
 
 for _command in (recommend, run, select, transfer):

@@ -1,3 +1,4 @@
+import html
 import re
 from html.parser import HTMLParser
 
@@ -8,6 +9,7 @@ from bench.errors import UserError
 from bench.points.tasks import TASKS
 from bench.records.schema import COLUMNS
 from bench.report.page import render, write_page
+from bench.report.provenance import warnings
 
 HOSTILE = "<script>alert('x')</script>&$\\frac"
 
@@ -63,7 +65,7 @@ def test_the_page_loads_nothing():
     assert not re.search(r"https?://|@import|url\(", PAGE)
     assert not [a for _, attrs in elements for a in attrs if a.startswith("on")]
     sources = [attrs["src"] for _, attrs in elements if "src" in attrs]
-    assert len(sources) == 2
+    assert len(sources) == 3
     assert all(s.startswith("data:image/svg+xml;base64,") for s in sources)
 
 
@@ -75,7 +77,7 @@ def test_images_have_texts_and_tables_captions():
     assert "heavy1 and dropout 0: 92.0%" in alts[0]
     assert "The regret of upstream_best lies between" in alts[1]
     tags = [tag for tag, _ in elements]
-    assert tags.count("table") == tags.count("caption") == 4
+    assert tags.count("table") == tags.count("caption") == 6
 
 
 def test_runs_that_a_search_ended_early_are_counted_apart():
@@ -89,7 +91,7 @@ def test_sections_and_provenance():
     for heading in (
         "Recommended checkpoints",
         "Upstream grid",
-        "Upstream-best against adapt-all",
+        "Ways of choosing",
         "Upstream runs",
         "Provenance",
     ):
@@ -114,10 +116,80 @@ def test_synthetic_and_embedded_data_carry_no_finding():
 
 
 def test_upstream_sets_that_compete_are_pointed_out():
-    both = pd.concat([demo(), demo(ds="mnist5k_10pct").assign(filename=lambda f: f["filename"] + "s")], ignore_index=True)
-    both["adapt_filename"] = both["filename"] + both["adapt_ds"]
-    assert "Checkpoints of mnist5k, mnist5k_10pct compete" in render(both, "Two", {})
-    assert "compete by" not in render(both, "Two", {}, ["mnist5k"])
+    def both(first, second):
+        found = pd.concat(
+            [
+                demo(ds=first, tasks=("kitti",)),
+                demo(ds=second, tasks=("kitti",)).assign(filename=lambda f: f["filename"] + "s"),
+            ],
+            ignore_index=True,
+        )
+        found["adapt_filename"] = found["filename"] + found["adapt_ds"]
+        return found
+
+    assert warnings(both("i1k", "i21k"))[0].startswith("Checkpoints of i1k, i21k compete in the comparison")
+    # Validated on the same images.
+    assert warnings(both("i21k", "i21k_30")) == []
+
+
+def cells_of(page, caption):
+    """Returns the rows of the table under a caption, its headings first."""
+    found = re.search(f"<caption>{re.escape(caption)}.*?</table>", page, re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", found[0], re.DOTALL)
+    return [[html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)] for row in rows]
+
+
+def test_the_recommendation_has_its_reasons():
+    head, row = cells_of(PAGE, "Recommended checkpoint of each model")
+    shown = dict(zip(head, row, strict=True))
+    assert shown["checkpoint"] == "ViT-mu-strong1-0.0"
+    assert shown["why this one"].startswith("best upstream validation of 4 checkpoints, +1.0 [-")
+    assert ": not separable; adapting all loses 1.0 points" in shown["why this one"]
+    assert shown["expected regret, points"] == "-1.0 on 2 tasks"
+    tasks, scores = cells_of(PAGE, "Test accuracy of the recommended checkpoints")
+    assert dict(zip(tasks, scores, strict=True)) == {
+        "model": "ViT-mu",
+        "digits": "42.0%",
+        "synthetic_sprites_position": "42.0%",
+        "mean": "42.0%",
+    }
+
+
+def test_strategies_stand_in_the_order_of_what_they_lose():
+    head, *rows = cells_of(PAGE, "Strategies over all models and tasks")
+    found = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    assert next(iter(found)) == "upstream_best"
+    assert (found["upstream_best"]["regret, points"], found["adapt_all"]["regret, points"]) == ("-1.0", "reference")
+    assert (found["upstream_best"]["of all"], found["adapt_all"]["of all"]) == ("25%", "100%")
+    assert found["static"]["against upstream_best"].startswith("not separable: 2 tasks are too few to say")
+    assert "nothing for them to choose by: h_score, hybrid, knn," in PAGE
+
+
+def test_scores_of_probes_let_more_strategies_compete():
+    table = demo()
+    scored = [
+        {**dict.fromkeys(("flops", "seconds"), 1.0), "filename": f, "name": "ViT-mu", "adapt_ds": t, "adapt_resolution": 28}
+        | {"score": "linear_probe", "split": "val", "n": 200, "value": 0.5 + 0.01 * i}
+        for i, f in enumerate(sorted(table["filename"].unique()))
+        for t in table["adapt_ds"].dropna().unique()
+    ]
+    page = render(table, "Demo", {}, scores=pd.DataFrame(scored))
+    assert {"linear_probe", "hybrid", "thrifty"} <= {row[0] for row in cells_of(page, "Strategies over all models and tasks")}
+    assert "nothing for them to choose by: h_score, knn," in page
+
+
+def test_both_validation_scores_of_imagenet_are_shown():
+    table = demo(name="B/16", tasks=("imagenet2012",), ds="i21k")
+    table["adapt_final_val_v2"] = table["adapt_final_val"] - 0.1
+    page = render(table, "Released", {})
+    head, minival, v2 = cells_of(page, "What either validation score picks")
+    assert [row[:3] for row in (head, minival, v2)] == [
+        ["name", "rule", "taken"],
+        ["B/16", "minival", "no"],
+        ["B/16", "ImageNetV2", "yes"],
+    ]
+    assert "it would reward remembering, so ImageNetV2 decides" in v2[-1]
+    assert "What either validation score picks" not in PAGE
 
 
 def test_hostile_names_are_escaped():

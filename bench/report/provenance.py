@@ -9,8 +9,8 @@ import pandas as pd
 from bench.points.datasets import EMBEDDED_SETS
 from bench.points.tasks import EMBEDDED_TASKS, TASKS
 from bench.report.heatmap import cells
+from bench.select.criterion import comparable
 from bench.select.runs import ok, transfer_runs, upstream_runs
-from bench.select.validation import upstream_set
 
 
 def missing_cells(table: pd.DataFrame) -> tuple[int, int]:
@@ -72,16 +72,12 @@ def warnings(table: pd.DataFrame) -> list[str]:
 
 
 def competing(table: pd.DataFrame) -> list[str]:
-    """A sentence where checkpoints are compared by upstream accuracies that do not compare, else none.
-
-    Parts of one upstream set, and other numbers of epochs on it, are validated on the same images.
-    """
-    sets = sorted(table["ds"].dropna().unique())
-    if len({facts.name if (facts := upstream_set(ds)) else ds for ds in sets}) < 2:
+    """A sentence where strategies choose by upstream accuracies that do not compare, else none."""
+    if len(comparable(table)) < 2:
         return []
     return [
-        f"Checkpoints of {', '.join(sets)} compete by upstream validation accuracy, which compares only where these sets share "
-        "classes and validation images."
+        f"Checkpoints of {', '.join(sorted(table['ds'].dropna().unique()))} compete in the comparison of strategies, also by"
+        " upstream validation accuracy, which compares only where these sets share classes and validation images."
     ]
 
 

@@ -7,7 +7,7 @@ little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -16,14 +16,15 @@ from bench.records.scores import check
 from bench.report.settings import settings
 from bench.report.text import EVERY, FACTS, HEAD, TAIL, TEXT, WHOLE, bounded, short, task_column, to_text
 from bench.select.compare import compare
-from bench.select.criterion import Criterion, criterion, upstream
+from bench.select.criterion import Criterion, comparable, criterion, upstream
 from bench.select.intervals import TASKS, Interval, interval
 from bench.select.limits import parameters, speed
-from bench.select.pools import contests, pools
+from bench.select.pools import contests, of_sets, pools
 from bench.select.runs import transfer_runs
 from bench.select.strategies import find
 from bench.select.strategies.adapt_all import ADAPT_ALL
 from bench.select.strategies.upstream_best import UPSTREAM_BEST
+from bench.select.strategy import Strategy
 
 __all__ = ["recommend", "to_text"]
 
@@ -47,8 +48,10 @@ def recommend(
       weights: says where the weights of a run lie, by its `filename`; None where that is not known.
 
     Returns:
-      One row per model, or, with a strategy that looks at the task, one per model and task: `task` says for which. The
-      checkpoint: `name`, `filename`, `ds`, `aug` (released name), `wd`, `do`, `sd`, `final_val`, `final_test` (fractions);
+      One row per model, or, with a strategy that looks at the task, one per model and task: `task` says for which. A strategy
+      that looks at upstream accuracies chooses among those that compare: a model that was trained on ImageNet-1k and on
+      ImageNet-21k has a row for either (`bench.select.criterion.comparable`). The checkpoint: `name`, `filename`, `ds`, `aug`
+      (released name), `wd`, `do`, `sd`, `final_val`, `final_test` (fractions);
       `params` and `infer_samples_per_sec` at the largest resolution of the settings to use. One column `test_TASK` per task:
       the test score, a fraction, of the transfer run with the best downstream validation. `mean_val`, `mean_test`: means over
       the tasks that have a score. `criterion`: the score that chose, with its value in `score`; `runner_up`, the checkpoint
@@ -65,20 +68,45 @@ def recommend(
     Raises:
       UserError: unknown strategy, or as `bench.select.compare.compare`.
     """
-    chooser, ds = find(strategy), None if ds is None else list(ds)
+    chooser = find(strategy)
+    table = of_sets(table, ds or ())
     scores = None if scores is None else check(scores)
-    by_name, transfers = pools(table, ds), transfer_runs(table)
-    compared = compare(table, scores, ds, dict.fromkeys((chooser, ADAPT_ALL)), budget)
-    tasks = sorted(compared["adapt_ds"].unique())
-    for_every = chooser == UPSTREAM_BEST and budget in (None, 1)
-    criteria = {(name, EVERY): upstream(pool) for name, pool in by_name.items()} if for_every else {}
-    if not for_every:
-        of_tasks = contests(by_name, transfers, scores, 0)
-        criteria = {(c.name, c.pool.task): criterion(chooser, c, scores, budget) for c in of_tasks}
-    rows = []
+    splits = "final_val" in chooser.needs and not table.empty
+    tasks = sorted(transfer_runs(table)["adapt_ds"].unique())
+    rows = [
+        row
+        for part in (comparable(table) if splits else [table])
+        for row in _rows(part, chooser, budget, scores, weights, tasks)
+    ]
+    # Stable sorts: `pools` has the models by name, and equal means keep that order.
+    rows.sort(key=lambda r: -r[1]["mean_val"] if r[0] else 0.0)
+    rows.sort(key=lambda r: (r[1]["task"], -r[0]))
+    columns = [*HEAD, *map(task_column, tasks), *TAIL]
+    frame = pd.DataFrame([row for _, row in rows], columns=columns)
+    return frame.astype({c: "string" if c in TEXT else "int64" if c in WHOLE else "float64" for c in columns})
+
+
+def _rows(
+    table: pd.DataFrame,
+    chooser: Strategy,
+    budget: int | None,
+    scores: pd.DataFrame | None,
+    weights: Callable[[str], str | None],
+    tasks: list[str],
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of checkpoints that compete with each other, each with the number of its tasks that have a score."""
+    by_name, transfers = pools(table), transfer_runs(table)
+    compared = compare(table, scores, strategies=dict.fromkeys((chooser, ADAPT_ALL)), budget=budget)
+    if chooser == UPSTREAM_BEST and budget in (None, 1):
+        criteria = {(name, EVERY): upstream(pool) for name, pool in by_name.items()}
+    else:
+        criteria = {
+            (each.name, each.pool.task): criterion(chooser, each, scores, budget)
+            for each in contests(by_name, transfers, scores, 0)
+        }
     for (name, task), decided in criteria.items():
         of_model = compared[compared["name"] == name]
-        mine, everything = (of_model[of_model["strategy"] == s].set_index("adapt_ds") for s in (strategy, ADAPT_ALL.name))
+        mine, everything = (of_model[of_model["strategy"] == s.name].set_index("adapt_ds") for s in (chooser, ADAPT_ALL))
         chosen, all_of_it = (f if task == EVERY else f.loc[[task]] for f in (mine, everything))
         pool, scored = by_name[name], int(chosen["test"].notna().sum())
         row = {"name": name, "task": task, **_checkpoint(pool, decided, chosen), **_scores(chosen, tasks)}
@@ -87,13 +115,7 @@ def recommend(
         row |= {"finetunes": int(chosen["finetunes"].sum()), "finetunes_adapt_all": int(all_of_it["finetunes"].sum())}
         row["weights"] = None if row["filename"] is None else weights(row["filename"])
         row["reason"] = _reason(pool, decided, row, scored, len(tasks) if task == EVERY else 1)
-        rows.append((scored, row))
-    # Stable sorts: `pools` has the models by name, and equal means keep that order.
-    rows.sort(key=lambda r: -r[1]["mean_val"] if r[0] else 0.0)
-    rows.sort(key=lambda r: (r[1]["task"], -r[0]))
-    columns = [*HEAD, *map(task_column, tasks), *TAIL]
-    frame = pd.DataFrame([row for _, row in rows], columns=columns)
-    return frame.astype({c: "string" if c in TEXT else "int64" if c in WHOLE else "float64" for c in columns})
+        yield scored, row
 
 
 def _checkpoint(pool: pd.DataFrame, decided: Criterion, chosen: pd.DataFrame) -> dict[str, Any]:

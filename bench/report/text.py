@@ -27,6 +27,7 @@ _PERCENT = ("final_val", "final_test", "mean_val", "mean_test")
 PEOPLE = {
     "name": "model",
     "task": "for",
+    "ds": "pre-trained on",
     "filename": "checkpoint",
     "reason": "why this one",
     "regret": "expected regret, points",
@@ -47,6 +48,11 @@ def task_column(task: str) -> str:
 def task_columns(frame: pd.DataFrame) -> list[str]:
     """The columns of `recommend` that hold a task's score."""
     return [c for c in frame.columns if c.startswith(_TASK)]
+
+
+def task_of(column: str) -> str:
+    """Returns the task of such a column."""
+    return column.removeprefix(_TASK)
 
 
 def to_text(frame: pd.DataFrame, format: str) -> str:
@@ -72,12 +78,15 @@ def to_text(frame: pd.DataFrame, format: str) -> str:
 def for_people(frame: pd.DataFrame) -> pd.DataFrame:
     """The columns of the recommended table that a person needs to decide and to go on, as strings under plain headings.
 
-    What no row has is left out: `for` where every choice is for every task, `weights` where none are known, and so on.
+    What says nothing is left out: a column that is empty, the task where every choice is for every task, and the upstream set
+    where there is one.
     """
     shown = shown_strings(frame)[list(PEOPLE)]
     said = [c for c in PEOPLE if c in ("name", "filename", "reason") or (shown[c] != "").any()]
     if frame["task"].eq(EVERY).all():
         said.remove("task")
+    if "ds" in said and frame["ds"].nunique() < 2:
+        said.remove("ds")
     return shown[said].rename(columns=PEOPLE)
 
 

@@ -65,6 +65,17 @@ class Criterion:
         return gap(self.value(first), n_first, self.value(second), n_second)
 
 
+def comparable(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Returns the parts of a table whose upstream accuracies compare, those of one upstream set together, sorted by its name.
+
+    Parts of a set, and other numbers of epochs on it, are validated on the same images. So are, for all that is known, weights
+    from elsewhere that name no upstream set.
+    """
+    known = {ds: facts.name if (facts := upstream_set(ds)) else ds for ds in table["ds"].dropna().unique()}
+    sets = table["ds"].map(known).astype("string").fillna("")
+    return [table[sets == one] for one in sorted(sets.unique())]
+
+
 def upstream(checkpoints: pd.DataFrame) -> Criterion:
     """Returns the final upstream validation accuracy of checkpoints, a pool of `bench.select.pools.pools`."""
     found = checkpoints.sort_values("filename").set_index("filename")

@@ -77,7 +77,6 @@ def recommend(
     """
     from bench.records.scores import read_scores
     from bench.records.table import read_table
-    from bench.report.provenance import competing
     from bench.report.recommended import recommend as choose
     from bench.report.text import rule_lines, to_text
     from bench.select.imagenet import rules
@@ -93,7 +92,7 @@ def recommend(
     whereabouts = Whereabouts(table, place)
     rows, left_out = within(of_sets(read_table(table), ds), Limits(max_params, min_speed))
     measured = read_scores(scores) if scores else None
-    for line in (*left_out, *competing(rows)):
+    for line in left_out:
         say(line)
     if images is None:
         found = choose(rows, None, strategy or "upstream_best", budget, measured, whereabouts)
