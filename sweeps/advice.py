@@ -80,6 +80,7 @@ def advise(
     """
     from bench.report.advised import HYBRID
     from bench.report.advised import advise as choose
+    from bench.report.provenance import competing
     from vtab import own
 
     choice = find(strategy or HYBRID)
@@ -91,6 +92,11 @@ def advise(
     found = probe(those, task, resolution, workdir, say)
     known = found if scores is None else pd.concat([scores, found], ignore_index=True)
     advised = choose(table, known, task.name, choice.name, budget, whereabouts)
+    if "final_val" in choice.needs:
+        for line in competing(table[table["filename"].isin(found["filename"])]):
+            say(line)
+    if advised["regret"].isna().all():
+        say(f"what {choice.name} may lose is not known: --scores with probes of the table's own tasks would say")
     first = advised[advised["reason"].str.startswith("adapt")]
     where = " ".join(shlex.quote(str(w)) for w in first["weights"])
     say(f"next: augreg transfer {where} --data {shlex.quote(str(images))} --workdir {shlex.quote(str(folder) + '-transfer')}")
