@@ -48,7 +48,7 @@ PATH = click.Path(path_type=Path)
     "--weights", "place", metavar="PLACE", help="Where weights lie; the table's folder, else the released ones, by default."
 )
 @click.option("--data", "images", metavar="FOLDER", type=PATH, help="Images of your own: advice for them, by probes run here.")
-@click.option("--name", default="", help="What your images are called; follows from the folder's name by default.")
+@click.option("--name", help="What your images are called; follows from the folder's name by default.")
 @click.option("--probes", type=click.IntRange(1), default=16, show_default=True, help="Checkpoints to probe, the best first.")
 @click.option("--resolution", type=click.IntRange(1), help="Pixels of your images; those of the upstream run by default.")
 @click.option("--workdir", type=PATH, help="Where probes are kept; results/advice by default.")
@@ -65,7 +65,7 @@ def recommend(
     min_speed: float | None,
     place: str | None,
     images: Path | None,
-    name: str,
+    name: str | None,
     probes: int,
     resolution: int | None,
     workdir: Path | None,
@@ -100,5 +100,7 @@ def recommend(
             say(line)
     else:
         place_for = workdir or Path("results") / "advice"
-        found = advise(rows, images, name, probes, resolution or 0, place_for, strategy, budget, measured, whereabouts, say)
+        found = advise(
+            rows, images, name or "", probes, resolution or 0, place_for, strategy, budget, measured, whereabouts, say
+        )
     click.echo(to_text(found, form).rstrip("\n"))
