@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import UserError
+from bench.select.compare import compare
 from bench.select.limits import Limits, parameters, speed, within
 
 # Images a second on V100 at 224 and 384 px, and parameters with 1,000 classes: the released index and its code's tests.
@@ -67,3 +68,21 @@ def test_limits_that_nothing_keeps_name_the_nearest_that_would_do():
     with pytest.raises(UserError, match="the table has no number of parameters"):
         within(pd.DataFrame({"name": ["own"]}), Limits(max_params=1))
     assert within(TABLE.iloc[:0], Limits(max_params=1))[1] == []
+
+
+def test_the_size_that_strategies_see_is_counted_from_the_shape_too():
+    rows = [
+        {
+            "name": name,
+            "ds": "i21k",
+            "filename": name,
+            "status": "ok",
+            "final_val": 0.5,
+            "adapt_filename": f"{name}--imagenet2012",
+        }
+        | {"adapt_ds": "imagenet2012", "adapt_resolution": 384, "adapt_status": "ok", "params": params}
+        | {"adapt_final_val": 0.8, "adapt_final_test": 0.8, "aug": "none", "wd": 0.1, "do": 0.1}
+        for name, params in (("L/16", 304e6), ("R50+L/32", 111_020_000.0))
+    ]
+    [row] = compare(pd.DataFrame(rows), strategies=["size"], pool="all").to_dict("records")
+    assert row["filename"] == "R50+L/32"

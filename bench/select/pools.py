@@ -12,6 +12,7 @@ import pandas as pd
 from bench.errors import UserError, choose_from
 from bench.points.tasks import TASKS
 from bench.select.costs import image_flops, run_flops
+from bench.select.limits import parameters
 from bench.select.pool import HISTORY, NO_HISTORY, Pool
 from bench.select.runs import ok, upstream_runs
 from bench.select.validation import validation
@@ -140,7 +141,7 @@ def _sizes(checkpoints: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
         math.nan if math.isnan(side) else image_flops(str(model), int(side))
         for model, side in zip(checkpoints["name"], pixels, strict=True)
     ]
-    return {"params": first["params"].to_numpy(float) if "params" in first else math.nan, "flops": flops}
+    return {"params": parameters(first.assign(name=checkpoints["name"].to_numpy())).to_numpy(), "flops": flops}
 
 
 def _measured(scores: pd.DataFrame, task: str, checkpoints: pd.DataFrame) -> pd.DataFrame:
