@@ -112,18 +112,20 @@ def shown_strings(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def rule_lines(rules: pd.DataFrame) -> list[str]:
-    """What minival and ImageNetV2 each pick for ImageNet-1k, and which counts, in a sentence per model.
+    """What minival and ImageNetV2 each pick of all transfers to ImageNet-1k, a line a model, after which counts and why.
 
     Args:
       rules: as `bench.select.imagenet.rules` returns it.
     """
     lines = []
-    for name, rows in rules.groupby("name", sort=False):
-        picks = [
-            f"{row['rule']} picks {row['adapt_filename'].replace('--imagenet2012', '')} (test {100 * row['test']:.1f}%)"
-            for row in rows.dropna(subset=["adapt_filename"]).to_dict("records")
-        ]
-        lines.append(f"imagenet2012, {name}: {', '.join(picks)}; {rows['why'].iloc[0]}")
+    for why, alike in rules.groupby("why", sort=False):
+        lines.append(f"imagenet2012: {why}")
+        for name, rows in alike.groupby("name", sort=False):
+            picks = [
+                f"{row['rule']} picks {row['adapt_filename'].replace('--imagenet2012', '')} (test {100 * row['test']:.1f}%)"
+                for row in rows.dropna(subset=["adapt_filename"]).to_dict("records")
+            ]
+            lines.append(f"  {name}: {', '.join(picks) or 'no score'}")
     return lines
 
 
