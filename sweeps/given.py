@@ -113,6 +113,8 @@ def _best(records: Iterable[Record]) -> list[Record]:
 def _label(location: str) -> str:
     """Returns what a file is called, without suffix; what its folder is called, where that says nothing."""
     parts = PurePosixPath(location.split("?")[0]).parts
+    if "attempts" in parts[-3:-2]:  # WORKDIR/runs/NAME/attempts/ATTEMPT/weights.npz
+        return parts[-4]
     stems = [re.sub(r"\.(npz|safetensors)$", "", part) for part in reversed(parts)]
     return next((stem for stem in stems if stem.lower() not in _MUTE), stems[0])
 

@@ -13,6 +13,7 @@ from bench.points import Checkpoint, Upstream, parse_upstream
 from bench.records.schema import COLUMNS
 from bench.records.table import typed, write_table
 from sweeps import advice, cli
+from sweeps.given import take
 from sweeps.layout import Workdir
 from sweeps.whereabouts import Whereabouts, released
 
@@ -134,6 +135,16 @@ def test_weights_are_in_the_tables_folder_or_released(augreg, table, tmp_path):
     accept(workdir, RUNS[0])
     found = recommended(augreg, table)[0]
     assert found["ViT-mu"]["weights"] == str(workdir.weights(RUNS[0]))
+
+
+def test_what_is_recommended_can_be_given_to_transfer(tmp_path):
+    workdir, other = Workdir(tmp_path / "demo"), Workdir(tmp_path / "transfer")
+    workdir.claim("demo")
+    accept(workdir, RUNS[0])
+    weights.save(workdir.weights(RUNS[0]), models.init(models.build("ViT-mu", 10), np.uint32(0), 28))
+    place = Whereabouts(workdir.path / "table.csv")(RUNS[0].name)
+    [taken] = take([place], other)
+    assert taken.checkpoint.run == RUNS[0]
 
 
 def test_weights_are_where_one_says(augreg, table, tmp_path):
