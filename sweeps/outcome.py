@@ -30,9 +30,8 @@ def write(sweep: Sweep, workdir: Workdir, protocol: Protocol) -> Iterator[str]:
       workdir: where.
       protocol: whose scores are shown.
     """
-    from bench.select.compare import compare
-
     from bench.report import ranking, selection
+    from bench.select.compare import compare
 
     folder, names = workdir.path, {point.name for point in sweep.points}
     table = table_of(workdir)
