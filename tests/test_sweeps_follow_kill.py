@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from following import SWEEPS
 from processes import ENVIRONMENT, kill, stop_everything, wait_for
 
 from sweeps.layout import Workdir
@@ -29,7 +28,7 @@ def accepted(workdir):
     return len(list(workdir.glob("runs/*/record.json")))
 
 
-@pytest.mark.parametrize("name", sorted(SWEEPS))
+@pytest.mark.parametrize("name", [pytest.param("tune", marks=pytest.mark.slow), "live"])
 def test_killed_at_random_moments_a_sweep_that_follows_its_results_ends_in_the_same(tmp_path, name):
     undisturbed, disturbed, chance = tmp_path / "undisturbed", tmp_path / "disturbed", random.Random(0)
     assert lead(name, undisturbed).wait(120) == 0
