@@ -121,3 +121,39 @@ def test_bad_input_is_one_line(augreg, table, scores, tmp_path):
         assert (code, out) == (2, "")
         assert part in err
         assert len(err.splitlines()) == 1
+
+
+MATRIX = """candidate,task,test,val,group,imagenet
+old,birds,0.70,0.69,natural,0.75
+old,cars,0.60,0.66,natural,0.75
+new,birds,0.80,0.78,natural,0.80
+new,cars,0.50,0.52,natural,0.80
+"""
+
+
+def test_any_matrix_in_long_form_can_be_selected_on(augreg, tmp_path):
+    path = tmp_path / "zoo.csv"
+    path.write_text(MATRIX)
+    found = printed(augreg("select", path, "--matrix", "--prior", "imagenet", "--strategy", "upstream_best"))
+    assert found[["adapt_ds", "filename", "test", "regret"]].round(9).to_numpy().tolist() == [
+        ["birds", "new", 0.8, 0.0],
+        ["cars", "new", 0.5, 0.1],
+    ]
+
+
+def test_a_matrix_without_validation_scores_is_only_looked_back_at_where_that_is_asked_for(augreg, tmp_path):
+    path = tmp_path / "zoo.csv"
+    path.write_text("\n".join(",".join(c for i, c in enumerate(row.split(",")) if i != 3) for row in MATRIX.split()))
+    code, out, err = augreg("select", path, "--matrix", "--strategy", "static")
+    assert (code, out) == (2, "")
+    assert "no column 'val'" in err
+    code, out, err = augreg("select", path, "--matrix", "--strategy", "static", "--test-on-test")
+    assert code == 0
+    assert err.startswith("test-on-test: ")
+    # What did best on the other task: new on birds, old on cars.
+    assert pd.read_csv(io.StringIO(out))["filename"].tolist() == ["old", "new"]
+
+
+def test_options_of_a_matrix_need_one(augreg, table):
+    code, _, err = augreg("select", table, "--test-on-test")
+    assert (code, "give --matrix as well" in err) == (2, True)

@@ -141,7 +141,7 @@ def to_table(matrix: pd.DataFrame, prior: str | None = None, test_on_test: bool 
     """
     frame = checked(matrix)
     if basis(frame) == LOOKING_BACK and not test_on_test:
-        raise UserError("the matrix has no column 'val', and test scores select nothing; allow a look back: test_on_test")
+        raise UserError("the matrix has no column 'val', and test scores select nothing; ask for a look back: --test-on-test")
     if prior is not None and prior not in frame:
         raise UserError(f"the matrix has no column {prior!r}; {choose_from(prior, _facts(frame))}")
     cells = {

@@ -25,6 +25,9 @@ SHOWN = ("choices", "means", "differences", "curves", "upstream", "rankings")
 @click.option("--show", type=click.Choice(SHOWN), default="choices", show_default=True, help="What to print and draw.")
 @click.option("--against", "baseline", metavar="NAME", default="upstream_best", show_default=True, help="For differences.")
 @click.option("--tune", metavar="GROUP", help="Tune thrifty on a task group, and judge it on the others.")
+@click.option("--matrix", is_flag=True, help="TABLE is a matrix in long form: candidate, task, test, and val if there is.")
+@click.option("--prior", metavar="COLUMN", help="Of a matrix: the upstream score of a candidate, for upstream_best.")
+@click.option("--test-on-test", is_flag=True, help="Look back: a matrix without val is selected on its test scores.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also draw it, as a .png, .svg or .pdf file.")
 def select(
     table: Path,
@@ -32,6 +35,9 @@ def select(
     strategies: tuple[str, ...],
     show: str,
     tune: str | None,
+    matrix: bool,
+    prior: str | None,
+    test_on_test: bool,
     output: Path | None,
     **chosen: Any,
 ) -> None:
@@ -39,11 +45,20 @@ def select(
     from bench.records.scores import read_scores
     from bench.records.table import read_table
     from bench.report import figures, selection
+    from bench.select.matrix import read_matrix, to_table
     from bench.select.tuning import tune as tuned
     from bench.select.validation import notices
     from sweeps.selecting import VIEWS, Selection
 
-    rows, measured = read_table(table), None if scores is None else read_scores(scores)
+    if not matrix and (prior or test_on_test):
+        raise UserError("--prior and --test-on-test are of a matrix: give --matrix as well")
+    if matrix:
+        rows, chosen["pool"] = to_table(read_matrix(table), prior, test_on_test), "all"
+    else:
+        rows = read_table(table)
+    measured = None if scores is None else read_scores(scores)
+    if test_on_test:
+        click.echo("test-on-test: chosen on the very scores that it is judged by; regrets flatter", err=True)
     for notice in notices(rows):
         click.echo(notice, err=True)
     if tune is not None:
