@@ -11,11 +11,15 @@ from pathlib import Path
 import pandas as pd
 
 from bench.errors import UserError
+from bench.points.levels import LEVELS
 from bench.points.tasks import TASKS
 from bench.points.vtab import FULL
 from bench.select.matrix import by, compare
 
 VTAB, IMAGENET, FIGURE_5 = "vtab_full.csv", "imagenet_transfer.csv", "upstream_vs_downstream.csv"
+FIGURE_4, FIGURE_4_NARROW, FIGURE_7 = "fig4_cells.csv", "fig4_narrow.csv", "fig7_cells.csv"
+_LEVELS = {LEVELS[name].paper: name for name in ("none", "light0", "light1", "medium1", "medium2", "strong1", "strong2")}
+"""The seven levels as the headers of figures have them, and as the release does."""
 _SETS = {"i1k": 300 * 1.28e6, "i21k_30": 30 * 13e6, "i21k": 300 * 13e6}
 """Images seen in pre-training: epochs of section 3.4 times the sizes that Fig. 1 gives its upstream sets."""
 MINIVAL = "imagenet2012_minival"
@@ -84,6 +88,49 @@ def upstream_vs_downstream(folder: Path) -> pd.DataFrame:
     return cells.assign(value=cells["value"] / 100)
 
 
+def fig4_cells(folder: Path) -> pd.DataFrame:
+    """Fig. 4 as the cells that `bench.report.heatmap` draws: final upstream validation accuracy.
+
+    Returns:
+      378 rows: ds, name, do, aug (released name), value, a fraction of which whole percents are known.
+
+    Raises:
+      UserError: the file is missing, or has other columns.
+    """
+    wide = _read(folder / FIGURE_4, ("ds", "name", "do", *_LEVELS))
+    return _long(wide, ["ds", "name", "do"])
+
+
+def fig4_narrow(folder: Path) -> pd.DataFrame:
+    """The narrow column of Fig. 4: the best cell with dropout minus the best without.
+
+    Returns:
+      27 rows: ds, name, value, a fraction of which whole points are known.
+
+    Raises:
+      UserError: the file is missing, or has other columns.
+    """
+    wide = _read(folder / FIGURE_4_NARROW, ("ds", "name", "reg_minus_noreg"))
+    return wide[["ds", "name"]].assign(value=wide["reg_minus_noreg"] / 100)
+
+
+def fig7_cells(folder: Path) -> pd.DataFrame:
+    """Fig. 7: the cell of Fig. 4 with dropout minus the one without, rounded after the subtraction.
+
+    Returns:
+      189 rows: ds, name, aug (released name), value, a fraction of which whole points are known. A published "-0" is -0.0.
+
+    Raises:
+      UserError: the file is missing, or has other columns.
+    """
+    return _long(_read(folder / FIGURE_7, ("ds", "name", *_LEVELS)), ["ds", "name"])
+
+
+def _long(wide: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    rows = wide.rename(columns=_LEVELS).melt(keys, list(_LEVELS.values()), var_name="aug", value_name="value")
+    return rows.assign(value=rows["value"] / 100)
+
+
 def _imagenet(folder: Path) -> pd.DataFrame:
     """Columns name, ds, params, seen, imagenet_224, imagenet_384."""
     columns = [f"{ds}_{px}" for px in (224, 384) for ds in _SETS]
@@ -97,7 +144,8 @@ def _imagenet(folder: Path) -> pd.DataFrame:
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path)
+        # Integers have no -0, which the figures print.
+        frame = pd.read_csv(path, dtype=dict.fromkeys(_LEVELS, "float64"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: no published numbers ({error})") from None
     if missing := [column for column in columns if column not in frame]:
