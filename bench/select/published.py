@@ -1,7 +1,7 @@
-"""Published numbers that selection can be tried on, read from `results/published` (its README names the sources).
+"""Published numbers of "How to train your ViT?", read from `results/published` (its README names the sources).
 
-They come from "How to train your ViT?": what its 27 recommended checkpoints reach on VTAB and on ImageNet-1k, and how its cheap
-choice compares with its dear one. Published numbers are never mixed with measured ones.
+What its upstream runs reach, what its 27 recommended checkpoints reach on VTAB and on ImageNet-1k, and how its cheap choice
+compares with its dear one. Published numbers are never mixed with measured ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from bench.points.tasks import TASKS
 from bench.points.vtab import FULL
 from bench.select.matrix import by, compare
 
+FOLDER = next(
+    (f for f in (Path(__file__).parents[1] / "published", Path(__file__).parents[2] / "results" / "published") if f.is_dir()),
+    Path("results") / "published",
+)
+"""Where the numbers lie: in the installed package, else beside the code."""
 VTAB, IMAGENET, FIGURE_5 = "vtab_full.csv", "imagenet_transfer.csv", "upstream_vs_downstream.csv"
+IMAGE_TEXT = "image_text.csv"
 FIGURE_4, FIGURE_4_NARROW, FIGURE_7 = "fig4_cells.csv", "fig4_narrow.csv", "fig7_cells.csv"
 _LEVELS = {LEVELS[name].paper: name for name in ("none", "light0", "light1", "medium1", "medium2", "strong1", "strong2")}
 """The seven levels as the headers of figures have them, and as the release does."""
@@ -26,7 +32,7 @@ MINIVAL = "imagenet2012_minival"
 """Column of Fig. 5 left for ImageNet-1k where downstream validation is minival instead of ImageNetV2."""
 
 
-def vtab_full(folder: Path) -> pd.DataFrame:
+def vtab_full(folder: Path = FOLDER) -> pd.DataFrame:
     """Table 5 beside Table 3: test accuracies of 27 checkpoints on VTAB's 19 tasks in full, a matrix for `bench.select.matrix`.
 
     Returns:
@@ -55,7 +61,7 @@ def vtab_full(folder: Path) -> pd.DataFrame:
     return rows[columns].sort_values(["candidate", "task"], ignore_index=True)
 
 
-def selection(folder: Path) -> pd.DataFrame:
+def selection(folder: Path = FOLDER) -> pd.DataFrame:
     """What rules that never look at the task lose on `vtab_full`, test on test: `bench.select.matrix.compare` of it.
 
     Raises:
@@ -73,7 +79,7 @@ def selection(folder: Path) -> pd.DataFrame:
     return compare(matrix, rules, test_on_test=True)
 
 
-def upstream_vs_downstream(folder: Path) -> pd.DataFrame:
+def upstream_vs_downstream(folder: Path = FOLDER) -> pd.DataFrame:
     """Fig. 5 left as the cells that `bench.report.upstream_best` draws.
 
     Returns:
@@ -88,7 +94,44 @@ def upstream_vs_downstream(folder: Path) -> pd.DataFrame:
     return cells.assign(value=cells["value"] / 100)
 
 
-def fig4_cells(folder: Path) -> pd.DataFrame:
+def imagenet_transfer(folder: Path = FOLDER) -> pd.DataFrame:
+    """Table 3: ImageNet-1k test accuracy of the recommended checkpoints, in long form.
+
+    Returns:
+      Columns name, ds, resolution, rule, test, img_per_sec (of a V100 at that resolution), params. `rule` says how the
+      checkpoint was chosen: `upstream_best`, `imagenet_v2`, or `as_it_is` for an upstream run that was not fine-tuned; it is
+      empty for JFT-300M, whose models are the earlier ViT's. Accuracies are fractions; what was not published has no row.
+
+    Raises:
+      UserError: a file is missing, or has other columns.
+    """
+    columns = {f"{ds}_{px}": (ds, px, "upstream_best") for px in (224, 384) for ds in _SETS}
+    columns |= {"i1k_upstream_224": ("i1k", 224, "as_it_is"), "i21k_v2_384": ("i21k", 384, "imagenet_v2")}
+    columns |= {"jft300m_384": ("jft300m", 384, "")}
+    wide = _read(folder / IMAGENET, ("name", "params_millions", "img_per_sec_224", "img_per_sec_384", *columns))
+    found = []
+    for column, (ds, px, rule) in columns.items():
+        facts = {"name": wide["name"], "ds": ds, "resolution": px, "rule": rule, "test": wide[column] / 100}
+        found.append(pd.DataFrame({**facts, "img_per_sec": wide[f"img_per_sec_{px}"], "params": 1e6 * wide["params_millions"]}))
+    return pd.concat(found).dropna(subset="test").reset_index(drop=True)
+
+
+def image_text(folder: Path = FOLDER) -> pd.DataFrame:
+    """Table 6: B/32 checkpoints as image towers of a contrastive model.
+
+    Returns:
+      Three rows: name, ds, aug (released name), wd (empty where it was not published), do, final_val, and accuracy on
+      ImageNet-1k without a shot and recall of COCO and Flickr both ways, fractions.
+
+    Raises:
+      UserError: the file is missing, or has other columns.
+    """
+    scores = ("final_val", "imagenet_0shot", *(f"{d}_{way}" for d in ("coco", "flickr") for way in ("i2t", "t2i")))
+    wide = _read(folder / IMAGE_TEXT, ("name", "ds", "aug", "wd", "do", *scores))
+    return wide.assign(aug=wide["aug"].map(_LEVELS), **{score: wide[score] / 100 for score in scores})
+
+
+def fig4_cells(folder: Path = FOLDER) -> pd.DataFrame:
     """Fig. 4 as the cells that `bench.report.heatmap` draws: final upstream validation accuracy.
 
     Returns:
@@ -101,7 +144,7 @@ def fig4_cells(folder: Path) -> pd.DataFrame:
     return _long(wide, ["ds", "name", "do"])
 
 
-def fig4_narrow(folder: Path) -> pd.DataFrame:
+def fig4_narrow(folder: Path = FOLDER) -> pd.DataFrame:
     """The narrow column of Fig. 4: the best cell with dropout minus the best without.
 
     Returns:
@@ -114,7 +157,7 @@ def fig4_narrow(folder: Path) -> pd.DataFrame:
     return wide[["ds", "name"]].assign(value=wide["reg_minus_noreg"] / 100)
 
 
-def fig7_cells(folder: Path) -> pd.DataFrame:
+def fig7_cells(folder: Path = FOLDER) -> pd.DataFrame:
     """Fig. 7: the cell of Fig. 4 with dropout minus the one without, rounded after the subtraction.
 
     Returns:
