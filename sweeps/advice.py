@@ -23,7 +23,7 @@ from bench.records.scores import from_records
 from bench.select.runs import ok, upstream_runs
 from bench.select.strategies import find
 from bench.train.fit import Watch
-from bench.weights import remote
+from bench import remote
 from sweeps.layout import Workdir
 from sweeps.transfer import look_first_in
 from sweeps.whereabouts import Whereabouts

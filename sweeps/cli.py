@@ -13,6 +13,7 @@ import click
 from bench import __version__
 from bench.errors import UserError
 from sweeps.commands.options import DATA, DEVICE, FOLDER, PRICE, SEED, TABLE, UPSTREAM
+from sweeps.commands.import_index import import_index
 from sweeps.commands.recommend import recommend
 from sweeps.commands.run import run
 from sweeps.commands.select import select
@@ -322,7 +323,7 @@ def report(table: Path, output: Path, title: str, scores: Path | None) -> None:
     write_page(read_table(table), output, title, {"table": table.name}, scores=read_scores(scores) if scores else None)
 
 
-for _command in (recommend, run, select, transfer):
+for _command in (import_index, recommend, run, select, transfer):
     cli.add_command(_command)
 
 

@@ -19,7 +19,7 @@ from bench.points import VARIANTS, Checkpoint, Upstream, parse_upstream
 from bench.points.names import transfer_fields
 from bench.records.record import Record
 from bench.weights import check
-from bench.weights.remote import is_remote
+from bench.remote import is_remote
 from sweeps.layout import Workdir
 
 # Where the released AugReg checkpoints are ("How to train your ViT?", its code's README).

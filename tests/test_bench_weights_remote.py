@@ -12,9 +12,8 @@ import weightless
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 
-from bench import weights
+from bench import remote, weights
 from bench.errors import UserError
-from bench.weights import remote
 
 FLAT = {"x": np.random.default_rng(0).standard_normal((300, 1000)).astype(np.float32)}
 

@@ -173,17 +173,26 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
       UserError: missing or unreadable file, or a table that does not pass `typed`.
     """
-    suffix = _suffix(path)
-    try:
-        frame = _read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such table") from None
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:  # pandas' and pyarrow's parser errors are ValueErrors
-        raise UserError(f"{path}: not readable as {suffix[1:]} ({str(error).splitlines()[0]})") from None
+    frame = read_cells(path)
     try:
         return typed(frame)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """Returns the cells of a file as they are there, neither typed nor checked; those of a CSV file are texts.
+
+    Raises:
+      UserError: missing or unreadable file.
+    """
+    suffix = _suffix(path)
+    try:
+        return _read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such table") from None
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:  # pandas' and pyarrow's parser errors are ValueErrors
+        raise UserError(f"{path}: not readable as {suffix[1:]} ({str(error).splitlines()[0]})") from None
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -19,7 +19,7 @@ import safetensors.numpy
 
 from bench.errors import UserError
 from bench.records import atomic
-from bench.weights import remote
+from bench import remote
 
 Flat = dict[str, np.ndarray[Any, Any]]
 

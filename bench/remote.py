@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -31,15 +32,17 @@ def is_remote(location: str | Path) -> bool:
     return isinstance(location, str) and bool(_ADDRESS.match(location))
 
 
-def fetch(address: str, check: Callable[[bytes], object] = lambda _: None) -> Path:
+def fetch(address: str, check: Callable[[bytes], object] = lambda _: None, kind: str = "weights") -> Path:
     """Returns the local copy of a file elsewhere; it is fetched unless this version of it is already here.
 
     Args:
       address: gs://BUCKET/PATH, https:// or http://.
       check: sees the beginning of the file before the rest is fetched, and raises where that is not worth it.
+      kind: of the file, which has its own folder in the cache.
 
     Raises:
-      UserError: unreachable, missing, forbidden, broken off; or the cache cannot be written.
+      UserError: unreachable, missing, forbidden, broken off, other bytes than the server has the checksum of; or the cache
+        cannot be written.
     """
     system, path, via = _open(address)
     try:
@@ -48,10 +51,10 @@ def fetch(address: str, check: Callable[[bytes], object] = lambda _: None) -> Pa
         raise _failure(address, via, error) from None
     version = repr([(key, str(info[key])) for key in _VERSION if info.get(key)])
     name = re.sub(r"[^\w.-]", "_", address.split("?")[0].rsplit("/", 1)[-1])[-80:]
-    local = cache.folder("weights") / f"{hashlib.sha256(f'{address} {version}'.encode()).hexdigest()[:16]}-{name}"
+    local = cache.folder(kind) / f"{hashlib.sha256(f'{address} {version}'.encode()).hexdigest()[:16]}-{name}"
     if not local.exists():
         try:
-            atomic.write(local, lambda file: _copy(system, path, info.get("size"), file, address, via, check))
+            atomic.write(local, lambda file: _copy(system, path, info, file, address, via, check))
         except OSError as error:
             raise UserError(f"cannot write {local}: {error.strerror or error}; {cache.VARIABLE} sets the cache") from None
     return local
@@ -82,8 +85,9 @@ def _open(address: str) -> tuple[Any, str, str]:
 
 
 def _copy(
-    system: Any, path: str, size: int | None, file: BinaryIO, address: str, via: str, check: Callable[[bytes], object]
+    system: Any, path: str, info: dict[str, Any], file: BinaryIO, address: str, via: str, check: Callable[[bytes], object]
 ) -> None:
+    size, md5 = info.get("size"), hashlib.md5(usedforsecurity=False)
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -93,10 +97,14 @@ def _copy(
             if done == 0:
                 check(chunk)
             file.write(chunk)
+            md5.update(chunk)
             done += len(chunk)
             progress.update(task, completed=done)
     if size is not None and done != size:
         raise UserError(f"{address}: broke off after {done:,} of {size:,} bytes; try again")
+    # Google's buckets have it, in base 64, of every object that was written in one piece.
+    if (said := info.get("md5Hash")) and said != base64.b64encode(md5.digest()).decode():
+        raise UserError(f"{address}: came with other bytes than the bucket has the checksum of; try again")
 
 
 def _chunks(system: Any, path: str, address: str, via: str) -> Iterator[bytes]:
