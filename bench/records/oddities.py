@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from bench.cost.flops import weights
@@ -59,7 +60,9 @@ def oddities(table: pd.DataFrame) -> list[Oddity]:
     Args:
       table: columns of `bench.records.schema`, as `typed` returns it.
     """
-    found = [o for check in (_size, _unknown, _missing, _models, _params, _empty, _regularisation, _fractions) for o in check(table)]
+    found = [
+        o for check in (_size, _unknown, _missing, _models, _params, _empty, _regularisation, _fractions) for o in check(table)
+    ]
     return sorted(found, key=lambda o: not o.known)
 
 
@@ -84,11 +87,16 @@ def _unknown(table: pd.DataFrame) -> Iterator[Oddity]:
 def _missing(table: pd.DataFrame) -> Iterator[Oddity]:
     """Transfers that most runs of a model and a set have, and some lack."""
     rows = table[table["adapt_filename"].notna()]
-    setting = rows["adapt_filename"].str.partition("--")[2]
-    has = pd.crosstab([rows["ds"], rows["name"], rows["filename"]], setting).gt(0)
-    usual = has.groupby(level=["ds", "name"]).transform("mean").gt(0.5)
-    lacking = (usual & ~has).stack()
-    names = [(str(ds), f"{run}--{what}") for ds, _, run, what in lacking[lacking].index]
+    run, runs = pd.factorize(rows["filename"])
+    setting, settings = pd.factorize(rows["adapt_filename"].str.partition("--")[2])
+    has = np.zeros((len(runs), len(settings)), bool)
+    has[run, setting] = True
+    of_run = rows.drop_duplicates("filename").reset_index()
+    names = []
+    for (ds, _), of_model in of_run.groupby(["ds", "name"]).groups.items():
+        usual = has[of_model].mean(axis=0) > 0.5
+        lacking = np.argwhere(usual & ~has[of_model])
+        names += [(ds, f"{runs[of_model[i]]}--{settings[j]}") for i, j in lacking]
     lost = [name for ds, name in names if ds == _LOST[0] and name.endswith(_LOST[1])]
     if len(lost) == 1:
         yield Oddity(f"one transfer is missing: {lost[0]}", 0, known=True)
@@ -101,7 +109,9 @@ def _missing(table: pd.DataFrame) -> Iterator[Oddity]:
 def _models(table: pd.DataFrame) -> Iterator[Oddity]:
     """Models with fewer upstream runs or fewer resolutions than the others of a set."""
     facts = table.groupby(["ds", "name"], as_index=False).agg(
-        runs=("filename", "nunique"), pixels=("adapt_resolution", lambda s: tuple(sorted(s.dropna().unique()))), rows=("name", "size")
+        runs=("filename", "nunique"),
+        pixels=("adapt_resolution", lambda s: tuple(sorted(s.dropna().unique()))),
+        rows=("name", "size"),
     )
     for ds, of_set in facts.groupby("ds"):
         most, widest = of_set["runs"].max(), max(of_set["pixels"], key=len)
@@ -122,7 +132,15 @@ def _params(table: pd.DataFrame) -> Iterator[Oddity]:
 
 
 def _empty(table: pd.DataFrame) -> Iterator[Oddity]:
-    for column in ("params", "infer_samples_per_sec", "best_val", "final_val", "final_test", "adapt_final_val", "adapt_final_test"):
+    for column in (
+        "params",
+        "infer_samples_per_sec",
+        "best_val",
+        "final_val",
+        "final_test",
+        "adapt_final_val",
+        "adapt_final_test",
+    ):
         for late in (True, False):
             of = table[table[column].isna() & table["name"].eq(_LATE).eq(late)]
             known = late and column in ("params", "infer_samples_per_sec")
