@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import weights
+from bench import remote, weights
 from bench.errors import UserError
 from bench.points import Checkpoint, Probe, Upstream, parse_upstream
 from bench.points.checkpoint import SHOWN
@@ -23,7 +23,6 @@ from bench.records.scores import from_records
 from bench.select.runs import ok, upstream_runs
 from bench.select.strategies import find
 from bench.train.fit import Watch
-from bench import remote
 from sweeps.layout import Workdir
 from sweeps.transfer import look_first_in
 from sweeps.whereabouts import Whereabouts

@@ -12,8 +12,9 @@ import click
 
 from bench import __version__
 from bench.errors import UserError
-from sweeps.commands.options import DATA, DEVICE, FOLDER, PRICE, SEED, TABLE, UPSTREAM
+from sweeps.commands.compare import compare
 from sweeps.commands.import_index import import_index
+from sweeps.commands.options import DATA, DEVICE, FOLDER, PRICE, SEED, TABLE, UPSTREAM
 from sweeps.commands.recommend import recommend
 from sweeps.commands.run import run
 from sweeps.commands.select import select
@@ -323,7 +324,7 @@ def report(table: Path, output: Path, title: str, scores: Path | None) -> None:
     write_page(read_table(table), output, title, {"table": table.name}, scores=read_scores(scores) if scores else None)
 
 
-for _command in (import_index, recommend, run, select, transfer):
+for _command in (compare, import_index, recommend, run, select, transfer):
     cli.add_command(_command)
 
 

@@ -18,8 +18,8 @@ from bench.errors import UserError, choose_from
 from bench.points import VARIANTS, Checkpoint, Upstream, parse_upstream
 from bench.points.names import transfer_fields
 from bench.records.record import Record
-from bench.weights import check
 from bench.remote import is_remote
+from bench.weights import check
 from sweeps.layout import Workdir
 
 # Where the released AugReg checkpoints are ("How to train your ViT?", its code's README).

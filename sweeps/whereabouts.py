@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.points import Upstream, parse_upstream
-from bench.weights.files import SUFFIXES
 from bench.remote import is_remote
+from bench.weights.files import SUFFIXES
 from sweeps.given import RELEASED
 from sweeps.layout import WEIGHTS, Workdir
 from sweeps.recipes import VIT_DECAYS, VIT_LEVELS, VIT_MODELS, VIT_RATES

@@ -1,8 +1,8 @@
 """What is odd about an index of transfer runs, found in its numbers and said; nothing is repaired.
 
-Some of it is known of the released index of "How to train your ViT?" (its notebook counts 51,509 rows): one transfer is missing,
-`params` of R50+L/32 is a third of the real number, B/8 came later, with three upstream runs at 224 pixels and neither size nor
-speed.
+Some of it is known of the released index of "How to train your ViT?" (its notebook counts 51,509 rows): one transfer is
+missing, `params` of R50+L/32 is a third of the real number, and B/8, which came later, has three upstream runs, 224 pixels
+alone and neither size nor speed.
 """
 
 from __future__ import annotations

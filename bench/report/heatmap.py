@@ -70,6 +70,22 @@ def narrow(cells: pd.DataFrame) -> pd.DataFrame:
     return pairs.assign(value=both["reg"] - both["noreg"])
 
 
+def gains(cells: pd.DataFrame) -> pd.DataFrame:
+    """What dropout adds at each level, Fig. 7: the best cell with dropout minus the one without, per (ds, name, aug).
+
+    Returns:
+      Columns ds, name, aug and `value`, a fraction; empty where one of the two sides has no value.
+
+    Raises:
+      UserError: a column is missing or there is no cell.
+    """
+    require(cells, COLUMNS)
+    keys = ["ds", "name", "aug"]
+    pairs = cells[keys].drop_duplicates(ignore_index=True)
+    reg, noreg = (cells[side].groupby(keys)["value"].max() for side in (cells["do"] > 0, cells["do"] == 0))
+    return pairs.assign(value=(reg - noreg).reindex(pd.MultiIndex.from_frame(pairs)).to_numpy(float))
+
+
 def draw(cells: pd.DataFrame) -> Figure:
     """Draws the heatmap in the layout of Fig. 4; `bench.report.heatmap_figure` says how.
 

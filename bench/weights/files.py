@@ -17,9 +17,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from bench import remote
 from bench.errors import UserError
 from bench.records import atomic
-from bench import remote
 
 Flat = dict[str, np.ndarray[Any, Any]]
 
