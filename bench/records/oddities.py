@@ -103,7 +103,8 @@ def _missing(table: pd.DataFrame) -> Iterator[Oddity]:
         names = [(ds, name) for ds, name in names if name != lost[0]]
     if names:
         shown = ", ".join(name for _, name in names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-        yield Oddity(f"{len(names):,} transfers are missing that other runs of the model have: {shown}", 0)
+        lack = "transfer is" if len(names) == 1 else "transfers are"
+        yield Oddity(f"{len(names):,} {lack} missing that other runs of the model have: {shown}", 0)
 
 
 def _models(table: pd.DataFrame) -> Iterator[Oddity]:

@@ -19,7 +19,7 @@ from bench.report.figures import plain
 from bench.select.runs import require
 
 _CELL, _ROW, _GAP, _PAD = 0.36, 0.27, 0.42, 0.35
-_TOP, _BOTTOM, _LEAST = 0.75, 1.2, 2.3
+_TOP, _FOOT, _LEAST = 0.75, 0.8, 2.3
 """Inches; a panel is at least `_LEAST` wide, for its title."""
 _PANELS = {"value": "the table", "published": "published", "difference": "difference, points"}
 
@@ -44,8 +44,10 @@ def draw(cells: pd.DataFrame, reference: str) -> Figure:
     columns = list(cells[across].drop_duplicates().itertuples(index=False, name=None)) if across else [()]
     wide, tall = max(_CELL * len(columns), _LEAST), _ROW * len(names)
     left = 0.3 + 0.075 * max(map(len, names))
-    width = left + len(sets) * wide + (len(sets) - 1) * _PAD + 0.15
-    height = _TOP + 3 * tall + 2 * _GAP + _BOTTOM
+    labels = [_label(c) for c in columns]
+    bottom = _FOOT + 0.15 + 0.055 * max(map(len, labels))
+    width = max(left + len(sets) * wide + (len(sets) - 1) * _PAD + 0.15, 5.8)
+    height = _TOP + 3 * tall + 2 * _GAP + bottom
     fig = Figure(figsize=(width, height), facecolor="white")
     head = f"{asked.about}: the table beside {asked.name}"
     fig.text(0.1 / width, 1 - 0.1 / height, plain(head), va="top", fontsize=9)
@@ -54,16 +56,23 @@ def draw(cells: pd.DataFrame, reference: str) -> Figure:
         of_set = cells[cells["ds"] == ds].assign(column=lambda f: list(f[across].itertuples(index=False, name=None)))
         x = left + i * (wide + _PAD)
         for j, (what, title) in enumerate(_PANELS.items()):
-            y = _BOTTOM + (2 - j) * (tall + _GAP)
+            y = bottom + (2 - j) * (tall + _GAP)
             ax = fig.add_axes((x / width, y / height, wide / width, tall / height), label=f"{ds} {what}")
             grid = 100 * _grid(of_set, what, names, columns)
             colour = grid - grid[:, :1] if what != "difference" and "do" in across else grid
             _panel(ax, grid, colour, 1 if what == "difference" else 0, signed=what == "difference" or "do" not in across)
             ax.set_title(plain(f"{ds}: {title}"), fontsize=9, fontweight="bold")
             ax.set_yticks(np.arange(len(names)) + 0.5, [plain(n) for n in names] if i == 0 else [""] * len(names), fontsize=8)
-        ax.set_xticks(np.arange(len(columns)) + 0.5, [_label(c) for c in columns], rotation=60, ha="right", fontsize=7.5)
+        ax.set_xticks(
+            np.arange(len(columns)) + 0.5,
+            [_label(c) for c in columns],
+            rotation=60,
+            ha="right",
+            rotation_mode="anchor",
+            fontsize=7.5,
+        )
         ax.tick_params(axis="x", pad=0)
-        fig.text(x / width, 0.1 / height, _foot(said.loc[ds]), va="bottom", fontsize=8)
+        fig.text(x / width, _FOOT / height, _foot(said.loc[ds]), va="top", fontsize=8)
     return fig
 
 
@@ -104,14 +113,14 @@ def _number(value: float, decimals: int, signed: bool) -> str:
 
 
 def _label(column: tuple[object, ...]) -> str:
-    parts = [order.paper_level(c) if isinstance(c, str) else f"{c:g}," for c in reversed(column)]
-    return plain(" ".join(reversed(parts))) or "reg - noreg"
+    rate = "".join(f", reg {c:g}" for c in column if isinstance(c, float) and c)
+    return plain("".join(order.paper_level(c) for c in column if isinstance(c, str)) + rate) or "reg - noreg"
 
 
 def _foot(said: pd.Series) -> str:
     missing = int(said["cells"] - said["compared"])
     rank = "" if np.isnan(said["spearman"]) else f"rank correlation {said['spearman']:.2f}"
     largest = "" if np.isnan(said["largest"]) else f"largest difference {100 * said['largest']:+.1f}"
-    same = f"{said['same']} of {said['compared']} round alike"
+    same = f"{int(said['same'])} of {int(said['compared'])} round alike"
     lost = f"{missing} cells missing (hatched)" if missing else ""
-    return "\n".join([", ".join(filter(None, (rank, largest))), ", ".join(filter(None, (same, lost)))])
+    return "\n".join(filter(None, (rank, largest, same, lost)))
