@@ -92,11 +92,11 @@ def _missing(table: pd.DataFrame) -> Iterator[Oddity]:
     has = np.zeros((len(runs), len(settings)), bool)
     has[run, setting] = True
     of_run = rows.drop_duplicates("filename").reset_index()
-    names = []
-    for (ds, _), of_model in of_run.groupby(["ds", "name"]).groups.items():
-        usual = has[of_model].mean(axis=0) > 0.5
-        lacking = np.argwhere(usual & ~has[of_model])
-        names += [(ds, f"{runs[of_model[i]]}--{settings[j]}") for i, j in lacking]
+    names: list[tuple[str, str]] = []
+    for _, of_model in of_run.groupby(["ds", "name"]):
+        ds, of = str(of_model["ds"].iloc[0]), of_model.index.to_numpy()
+        usual = has[of].mean(axis=0) > 0.5
+        names += [(ds, f"{runs[of[i]]}--{settings[j]}") for i, j in np.argwhere(usual & ~has[of])]
     lost = [name for ds, name in names if ds == _LOST[0] and name.endswith(_LOST[1])]
     if len(lost) == 1:
         yield Oddity(f"one transfer is missing: {lost[0]}", 0, known=True)
@@ -109,27 +109,26 @@ def _missing(table: pd.DataFrame) -> Iterator[Oddity]:
 
 def _models(table: pd.DataFrame) -> Iterator[Oddity]:
     """Models with fewer upstream runs or fewer resolutions than the others of a set."""
-    facts = table.groupby(["ds", "name"], as_index=False).agg(
-        runs=("filename", "nunique"),
-        pixels=("adapt_resolution", lambda s: tuple(sorted(s.dropna().unique()))),
-        rows=("name", "size"),
-    )
-    for ds, of_set in facts.groupby("ds"):
-        most, widest = of_set["runs"].max(), max(of_set["pixels"], key=len)
-        for row in of_set.itertuples():
-            few, narrow = row.runs < most, len(row.pixels) < len(widest)
+    for ds, of_set in table.groupby("ds"):
+        models = {str(name): rows for name, rows in of_set.groupby("name")}
+        runs = {name: rows["filename"].nunique() for name, rows in models.items()}
+        pixels = {name: sorted(map(int, rows["adapt_resolution"].dropna().unique())) for name, rows in models.items()}
+        most, widest = max(runs.values()), max(map(len, pixels.values()))
+        for name, rows in models.items():
+            few, narrow = runs[name] < most, len(pixels[name]) < widest
             if few or narrow:
-                runs = f"{row.runs} upstream runs" + (f" where other models have {most}" if few else "")
-                alone = f", transferred at {', '.join(map(str, row.pixels))} pixels alone" if narrow else ""
-                yield Oddity(f"{row.name} on {ds}: {runs}{alone}", int(row.rows), known=row.name == _LATE)
+                fewer = f" where other models have {most}" if few else ""
+                alone = f", transferred at {', '.join(map(str, pixels[name]))} pixels alone" if narrow and pixels[name] else ""
+                yield Oddity(f"{name} on {ds}: {runs[name]} upstream runs{fewer}{alone}", len(rows), known=name == _LATE)
 
 
 def _params(table: pd.DataFrame) -> Iterator[Oddity]:
-    for (name, px), rows in table.dropna(subset="params").groupby(["name", "adapt_resolution"]):
-        least = weights(str(name), int(px), 1)
-        if (low := rows["params"] < least).any():
-            says = f"column 'params' has {rows['params'][low].min() / 1e6:.2f} million for {name} at {px} pixels, less than the"
-            yield Oddity(f"{says} {least / 1e6:.2f} million of its layers", int(low.sum()), known=name == _WRONG_SIZE)
+    for px in (px for px in SEEN["adapt_resolution"] if isinstance(px, int)):
+        for name, rows in table[table["adapt_resolution"].eq(px).fillna(False)].groupby("name"):
+            least = weights(str(name), px, 1)
+            if (low := rows["params"] < least).any():
+                says = f"column 'params' has {rows['params'][low].min() / 1e6:.2f} million for {name} at {px} pixels, less than"
+                yield Oddity(f"{says} the {least / 1e6:.2f} million of its layers", int(low.sum()), known=name == _WRONG_SIZE)
 
 
 def _empty(table: pd.DataFrame) -> Iterator[Oddity]:

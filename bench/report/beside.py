@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,11 +107,15 @@ def compare(table: pd.DataFrame, reference: str, folder: Path = published.FOLDER
         )
     found["difference"] = found["value"] - found["published"]
     found["same"] = found["difference"].abs() <= HALF + 1e-9
-    ranks = {"ds": order.upstream_sets, "name": order.models, "do": sorted, "aug": order.levels}
-    by = [found[key].map({v: i for i, v in enumerate(ranks[key](found[key].unique()))}) for key in keys]
-    return found.loc[
-        pd.concat(by, axis=1).sort_values(keys).index, [*keys, "value", "published", "difference", "same"]
-    ].reset_index(drop=True)
+    ranks: dict[str, list[Any]] = {
+        "ds": order.upstream_sets(found["ds"]),
+        "name": order.models(found["name"]),
+        "do": sorted(found["do"].unique()) if "do" in keys else [],
+        "aug": order.levels(found["aug"]) if "aug" in keys else [],
+    }
+    by = pd.DataFrame({key: found[key].map({v: i for i, v in enumerate(ranks[key])}) for key in keys})
+    columns = [*keys, "value", "published", "difference", "same"]
+    return found.loc[by.sort_values(keys).index, columns].reset_index(drop=True)
 
 
 def summary(cells: pd.DataFrame) -> pd.DataFrame:
@@ -131,6 +136,7 @@ def summary(cells: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for ds, of_set in cells.groupby("ds", sort=False):
         have = of_set.dropna(subset="value")
+        differences = have["difference"].to_numpy(float)
         varied = len(have) >= _FEWEST and have["value"].nunique() > 1 and have["published"].nunique() > 1
         rows.append(
             {
@@ -138,8 +144,8 @@ def summary(cells: pd.DataFrame) -> pd.DataFrame:
                 "cells": len(of_set),
                 "compared": len(have),
                 "same": int(have["same"].sum()),
-                "mean": have["difference"].mean(),
-                "largest": have["difference"].loc[have["difference"].abs().idxmax()] if len(have) else np.nan,
+                "mean": differences.mean() if len(have) else np.nan,
+                "largest": differences[np.abs(differences).argmax()] if len(have) else np.nan,
                 "spearman": have["value"].corr(have["published"], method="spearman") if varied else np.nan,
             }
         )

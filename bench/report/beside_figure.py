@@ -41,7 +41,9 @@ def draw(cells: pd.DataFrame, reference: str) -> Figure:
     require(cells, (*asked.keys, *_PANELS, "same"))
     sets, names = list(dict.fromkeys(cells["ds"])), order.models(cells["name"])
     across = list(asked.keys[2:])
-    columns = list(cells[across].drop_duplicates().itertuples(index=False, name=None)) if across else [()]
+    columns: list[tuple[object, ...]] = [()]
+    if across:
+        columns = list(cells[across].drop_duplicates().itertuples(index=False, name=None))
     wide, tall = max(_CELL * len(columns), _LEAST), _ROW * len(names)
     left = 0.3 + 0.075 * max(map(len, names))
     labels = [_label(c) for c in columns]
