@@ -132,6 +132,24 @@ def test_the_recommended_table_is_the_released_one():
     assert notebook["filename"].to_dict() == found["filename"].to_dict()
 
 
+def test_what_is_wrong_with_the_table_changes_or_stops_the_recommendation():
+    table = released_like()
+    b32 = table[(table["name"] == "B/32") & (table["ds"] == "i21k")].reset_index(drop=True)
+    [best] = recommend(b32)["filename"]
+    # Without its accuracy, the best run is no candidate.
+    [second] = recommend(b32.assign(final_val=b32["final_val"].mask(b32["filename"] == best)))["filename"]
+    runs = b32.drop_duplicates("filename").set_index("filename")["final_val"]
+    assert second == runs.drop(best).idxmax()
+    # Of two that tie, the first by name, which is said.
+    [row] = recommend(b32.assign(final_val=b32["final_val"].where(b32["filename"] != second, runs[best]))).to_dict("records")
+    assert row["filename"] == min(best, second)
+    assert "tied with 1 more and first by name" in row["reason"]
+    with pytest.raises(UserError, match=r"transfer run .* occurs twice in the table"):
+        recommend(pd.concat([b32, b32.iloc[:1]], ignore_index=True))
+    with pytest.raises(UserError, match="the table has no column 'final_val'"):
+        recommend(b32.drop(columns="final_val"))
+
+
 def test_table_3():
     found = published.imagenet_transfer().set_index(["name", "ds", "resolution", "rule"])
     assert found["test"]["R50+L/32", "i21k", 384, "upstream_best"] == pytest.approx(0.8599)
