@@ -122,6 +122,13 @@ def test_another_spelling_of_the_short_runs_is_written_as_here_and_said(tmp_path
     assert (first.rows, first.known) == (len(SHORT), False)
 
 
+def test_an_index_without_rows_is_a_part_of_the_release(index):
+    index.write_text(index.read_text().splitlines()[0] + "\n")
+    found = read_released(index)
+    assert len(found.table) == 0
+    assert [o.says.split(",")[0] for o in found.oddities] == ["0 transfers of 0 upstream runs"]
+
+
 # What is refused
 
 

@@ -88,7 +88,7 @@ def _missing(table: pd.DataFrame) -> Iterator[Oddity]:
     """Transfers that most runs of a model and a set have, and some lack."""
     rows = table[table["adapt_filename"].notna()]
     run, runs = pd.factorize(rows["filename"])
-    setting, settings = pd.factorize(rows["adapt_filename"].str.partition("--")[2])
+    setting, settings = pd.factorize(rows["adapt_filename"].str.split("--", n=1).str[-1])
     has = np.zeros((len(runs), len(settings)), bool)
     has[run, setting] = True
     of_run = rows.drop_duplicates("filename").reset_index()
@@ -150,7 +150,7 @@ def _empty(table: pd.DataFrame) -> Iterator[Oddity]:
 
 
 def _regularisation(table: pd.DataFrame) -> Iterator[Oddity]:
-    if (apart := table["do"] != table["sd"]).any():
+    if (apart := (table["do"] != table["sd"]) & table["do"].notna()).any():
         yield Oddity("columns 'do' and 'sd' differ, which are one axis of the release", int(apart.sum()))
     if (above := table["final_val"] > table["best_val"]).any():
         yield Oddity("column 'final_val' is above 'best_val'", int(above.sum()))
