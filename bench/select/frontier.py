@@ -85,7 +85,8 @@ def frontier(runs: pd.DataFrame) -> pd.DataFrame:
       UserError: a column is missing, there are no runs, or a number is not positive.
     """
     ordered = _ordered(runs)
-    return ordered.loc[_on_frontier(np.ones((1, len(ordered))), ordered["loss"].to_numpy(float))[0]]
+    best = _on_frontier(np.ones((1, len(ordered))), ordered["loss"].to_numpy(float))[0]
+    return ordered.iloc[np.flatnonzero(best)]
 
 
 def power_law(runs: pd.DataFrame, value: str = "loss", *, level: float = LEVEL, draws: int = DRAWS, seed: int = 0) -> PowerLaw:
