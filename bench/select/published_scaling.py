@@ -67,8 +67,8 @@ def references(folder: Path = FOLDER) -> pd.DataFrame:
 
 
 def efficientnetv2(folder: Path = FOLDER) -> pd.DataFrame:
-    """Table 7: model, ds, accuracy (ImageNet-1k, a fraction), hours (of training on 32 TPU-v3 cores), checked (whether the hours
-    were found quoted elsewhere; the others are from memory).
+    """Table 7: model, ds, accuracy (ImageNet-1k, a fraction), hours (of training on 32 TPU-v3 cores), checked (whether the
+    hours were found quoted elsewhere; the others are from memory).
 
     Raises:
       UserError: the file is missing, or has other columns.

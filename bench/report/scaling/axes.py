@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -60,11 +61,15 @@ def legend(fig: Figure, shown: Mapping[str, styles.Style], extra: Iterable[Line2
         Line2D([], [], color=s.colour, marker=s.marker, linestyle=s.dash, markersize=5, linewidth=1.2, label=plain(name))
         for name, s in shown.items()
     ]
-    x = 1 - (RIGHT - 0.08) / fig.get_figwidth()
-    y = 1 - TOP / fig.get_figheight()
-    fig.legend(
-        handles=[*handles, *extra], loc="upper left", bbox_to_anchor=(x, y), frameon=False, fontsize=7.5, borderaxespad=0
-    )
+    place = (1 - (RIGHT - 0.08) / fig.get_figwidth(), 1 - TOP / fig.get_figheight())
+    look: dict[str, Any] = {"frameon": False, "fontsize": 7.5, "borderaxespad": 0}
+    fig.legend(handles=[*handles, *extra], loc="upper left", bbox_to_anchor=place, **look)
+
+
+def remark(ax: Axes, text: str, at: tuple[float, float], side: Literal["left", "right"]) -> None:
+    """Writes what a line says into the panel, at shares of it, above all that is drawn."""
+    under = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+    ax.text(*at, text, transform=ax.transAxes, ha=side, va="top", fontsize=7.5, linespacing=1.35, zorder=5, bbox=under)
 
 
 def logarithmic(ax: Axes, axis: str, values: Iterable[float], *, every: bool = False, share: bool = False) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -22,15 +24,15 @@ _FIXED, _GROWS = "one resolution", "progressive"
 def data(table: pd.DataFrame | None) -> pd.DataFrame:
     """One row per run: columns `COLUMNS`.
 
-    `what` says what the accuracy is of, `schedule` whether images grew during training, `checked` is false where published
-    hours could not be compared with the paper.
+    `what` says what the accuracy is of, `schedule` whether images grew during training (empty where published),
+    `checked` is false where published hours could not be compared with the paper.
 
     Raises:
       UserError: no run of the table says how long it trained, or what `upstream_runs` raises.
     """
     if table is None:
         note = "Published numbers, EfficientNetV2 (2104.00298), table 7; hours on 32 TPU-v3 cores. Hollow: hours not checked"
-        facts = {"used": PUBLISHED, "note": note, "what": "test accuracy on imagenet2012", "schedule": _GROWS}
+        facts = {"used": PUBLISHED, "note": note, "what": "test accuracy on imagenet2012", "schedule": ""}
         return published_scaling.efficientnetv2().assign(**facts)[list(COLUMNS)]
     runs = upstream_runs(table)
     require(runs, ("train_seconds", "final_test"))
@@ -56,7 +58,7 @@ def draw(runs: pd.DataFrame) -> Figure:
       UserError: a column is missing, or there are no runs.
     """
     require(runs, COLUMNS)
-    groups = {f"{ds}, {how}": rows for ds in order.upstream_sets(runs["ds"]) for how, rows in _of(runs, ds)}
+    groups = {f"{ds}, {how}" if how else ds: rows for ds in order.upstream_sets(runs["ds"]) for how, rows in _of(runs, ds)}
     shown = styles.strategies(groups)
     fig, (ax,) = axes.panels([""], str(runs["note"].iloc[0]))
     few = len(runs) <= 12
@@ -66,7 +68,12 @@ def draw(runs: pd.DataFrame) -> Figure:
             ax.plot(rows["hours"], 100 * rows["accuracy"], color=style.colour, linestyle=style.dash, linewidth=1.2, zorder=2)
         for filled, some in rows.groupby(rows["checked"].astype(bool)):
             face = style.colour if filled else "white"
-            look = {"markerfacecolor": face, "markeredgecolor": style.colour, "markeredgewidth": 1.4, "markersize": 6}
+            look: dict[str, Any] = {
+                "markerfacecolor": face,
+                "markeredgecolor": style.colour,
+                "markeredgewidth": 1.4,
+                "markersize": 6,
+            }
             ax.plot(some["hours"], 100 * some["accuracy"], marker=style.marker, linestyle="", zorder=3, **look)
         for _, run in rows.iterrows() if few else ():
             at, text = (run["hours"], 100 * run["accuracy"]), plain(run["model"].rpartition("-")[2])

@@ -30,8 +30,8 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
     if table is None:
         vits = references()
         vits = vits[vits["model"].isin(_AT_SCALE)].assign(reference=True)
-        facts = runs.iloc[0][["used", "unit", "note", "task"]]
-        runs = pd.concat([runs, vits.assign(**dict(facts.items()))], ignore_index=True)
+        facts = {column: runs[column].iloc[0] for column in ("used", "unit", "note", "task")}
+        runs = pd.concat([runs, vits.assign(**facts)], ignore_index=True)
         runs["note"] += "; ViTs: compute in TPU-v4 core-hours as it estimates it, upstream set JFT-3B"
     return runs.assign(error=1 - runs["accuracy"])[list(COLUMNS)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -32,11 +34,11 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
     runs = upstream_runs(table)
     runs = runs[ok(runs["status"]) & runs["final_val"].notna()]
     sets = runs["ds"].map(lambda ds: found.name if (found := upstream_set(str(ds))) else str(ds))
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for (ds, model, epochs), group in runs.groupby([sets, "name", "epochs"]):
         tried = int(group["lr"].nunique())
         if tried > 1:
-            rows.append((ds, model, float(epochs), float(group.loc[best(group["final_val"]), "lr"]), tried))
+            rows.append((ds, model, epochs, float(group.loc[best(group["final_val"]), "lr"]), tried))
     if not rows:
         raise UserError("no model of the table tried two learning rates with the same number of epochs")
     note = f"Best by upstream validation of {len(runs)} runs of the table"
@@ -58,8 +60,8 @@ def draw(rates: pd.DataFrame) -> Figure:
         models = [m for m in shown if m in set(mine["model"])]
         for i, model in enumerate(models):
             rows, style = mine[mine["model"] == model].sort_values("epochs"), shown[model]
-            size = 4.5 + 2.5 * (len(models) - 1 - i)
-            look = {"color": style.colour, "markerfacecolor": "none", "markeredgewidth": 1.3, "linewidth": 1.2}
+            size = 4.5 + 2.5 * min(len(models) - 1 - i, 3)
+            look: dict[str, Any] = {"color": style.colour, "markerfacecolor": "none", "markeredgewidth": 1.3, "linewidth": 1.2}
             ax.plot(rows["epochs"], rows["lr"], marker=style.marker, linestyle=style.dash, markersize=size, **look)
         axes.logarithmic(ax, "x", mine["epochs"], every=True)
         axes.logarithmic(ax, "y", mine["lr"], every=True)

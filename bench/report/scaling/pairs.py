@@ -29,14 +29,13 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
       UserError: what `source.accuracies` raises, or no two models cost nearly the same.
     """
     runs = source.accuracies(table)
-    facts = ["used", "unit", "note", "task"]
+    facts = {column: runs[column].iloc[0] for column in ("used", "unit", "note", "task")}
     found = [equal_compute.pairs(rows).assign(ds=ds) for ds, rows in runs.groupby("ds")]
     both = pd.concat(found, ignore_index=True)
     if both.empty:
-        raise UserError(
-            f"no two models of the {len(runs)} fine-tuned runs cost the same within {100 * equal_compute.NEARLY:.0f}%"
-        )
-    return both.assign(**runs.iloc[0][facts].to_dict())
+        nearly = f"{100 * equal_compute.NEARLY:.0f}%"
+        raise UserError(f"no two models of the {len(runs)} fine-tuned runs cost the same within {nearly}")
+    return both.assign(**facts)
 
 
 def draw(pairs: pd.DataFrame) -> Figure:
@@ -54,14 +53,15 @@ def draw(pairs: pd.DataFrame) -> Figure:
     width, height = left + body + right, bottom + row * len(rows) + top
     fig = Figure(figsize=(width, height), facecolor="white")
     ax = fig.add_axes((left / width, bottom / height, body / width, row * len(rows) / height))
-    for y, pair in rows.iterrows():
+    for y, (_, pair) in enumerate(rows.iterrows()):
         colour = _REVERSED if pair["reversed"] else _AGREE
         first, other = 100 * pair["accuracy"], 100 * pair["accuracy_other"]
         arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
         ax.annotate("", (other, y), (first, y), arrowprops=arrow)
+        ax.update_datalim([(other, y)])
         ax.plot([first], [y], marker="o", color="black", markersize=4.5, linestyle="")
         said = f"{points(pair['gain'], 2)} points"
-        ax.text(1.02, float(y), said, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color="black")
+        ax.text(1.02, y, said, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color="black")
     ax.set_yticks(range(len(rows)), [_said(pair) for _, pair in rows.iterrows()], fontsize=7.5, linespacing=1.25)
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.margins(x=0.08)
@@ -72,7 +72,7 @@ def draw(pairs: pd.DataFrame) -> Figure:
     ax.tick_params(axis="x", labelsize=8)
     ax.set_xlabel(f"accuracy on {plain(str(rows['task'].iloc[0]))} after fine-tuning, %", fontsize=9)
     wrong, larger = int(pairs["reversed"].sum()), int((pairs["reversed"] & pairs["larger"]).sum())
-    head = f"In {wrong} of {len(pairs)} pairs the higher loss fine-tunes better, in {larger} of them with the larger model"
+    head = f"In {wrong} of {len(pairs)} pairs the higher loss fine-tunes better; in {larger} of them it is the larger model"
     fig.text(0.1 / width, 1 - 0.07 / height, head, va="top", fontsize=9)
     handles = [
         Line2D([], [], color="black", marker="o", markersize=4.5, linestyle="", label="lower upstream loss"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -67,12 +69,12 @@ def draw(rows: pd.DataFrame) -> Figure:
     for ds in sets:
         style = shown[ds]
         faint, line = rows[(rows["ds"] == ds) & ~rows["best"].astype(bool)], top[top["ds"] == ds].sort_values("params")
-        look = {"color": style.colour, "marker": style.marker}
+        look: dict[str, Any] = {"color": style.colour, "marker": style.marker}
         ax.plot(faint["params"], 100 * faint["accuracy"], linestyle="", markersize=4, alpha=0.35, zorder=2, **look)
         ax.plot(line["params"], 100 * line["accuracy"], linestyle=style.dash, linewidth=1.2, markersize=6, zorder=3, **look)
         for _, run in line.iterrows() if len(top) <= _LABELLED else ():
             at, text = (run["params"], 100 * run["accuracy"]), plain(run["model"].removeprefix("CoAtNet-"))
-            ax.annotate(text, at, (0, 6), textcoords="offset points", ha="center", fontsize=8)
+            ax.annotate(text, at, (6, -10), textcoords="offset points", fontsize=8)
     axes.logarithmic(ax, "x", rows["params"])
     ax.margins(y=0.1)
     ax.set_xlabel("parameters", fontsize=9)
