@@ -23,7 +23,7 @@ def nfnet(folder: Path = FOLDER) -> pd.DataFrame:
     Returns:
       36 rows: model (as the registry spells it), ds, epochs, compute (TPU-v4 core-hours of pre-training), size (those of one
       epoch), loss (on held-out images of the upstream set), accuracy (on ImageNet-1k after fine-tuning, a fraction; empty for
-      the 9 runs that Figure 1 leaves out).
+      the 11 runs that Figure 1 leaves out).
 
     Raises:
       UserError: the file is missing, or has other columns.

@@ -39,7 +39,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def draw(pairs: pd.DataFrame) -> Figure:
-    """Draws a row per pair, the costliest on top: accuracy of the run with the lower loss, and an arrow to that of the other.
+    """Draws a row per pair, the costliest on top: accuracy of the run with the lower loss, and a line to that of the other.
 
     Of more than 40 pairs the costliest are drawn.
 
@@ -56,15 +56,15 @@ def draw(pairs: pd.DataFrame) -> Figure:
     for y, (_, pair) in enumerate(rows.iterrows()):
         colour = _REVERSED if pair["reversed"] else _AGREE
         first, other = 100 * pair["accuracy"], 100 * pair["accuracy_other"]
-        arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
-        ax.annotate("", (other, y), (first, y), arrowprops=arrow)
-        ax.update_datalim([(other, y)])
-        ax.plot([first], [y], marker="o", color="black", markersize=4.5, linestyle="")
+        ax.plot([first, other], [y, y], color=colour, linewidth=1.6, zorder=2)
+        ax.plot([other], [y], color=colour, marker=">" if other > first else "<", markersize=6, linestyle="", zorder=3)
+        ax.plot([first], [y], color="black", marker="o", markersize=4.5, linestyle="", zorder=4)
         said = f"{points(pair['gain'], 2)} points"
         ax.text(1.02, y, said, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color="black")
     ax.set_yticks(range(len(rows)), [_said(pair) for _, pair in rows.iterrows()], fontsize=7.5, linespacing=1.25)
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.margins(x=0.08)
+    ax.locator_params(axis="x", nbins=6)
     ax.grid(axis="x", color="#e3e3e3", linewidth=0.7)
     ax.set_axisbelow(True)
     ax.spines[["left", "right", "top"]].set_visible(False)
@@ -72,7 +72,7 @@ def draw(pairs: pd.DataFrame) -> Figure:
     ax.tick_params(axis="x", labelsize=8)
     ax.set_xlabel(f"accuracy on {plain(str(rows['task'].iloc[0]))} after fine-tuning, %", fontsize=9)
     wrong, larger = int(pairs["reversed"].sum()), int((pairs["reversed"] & pairs["larger"]).sum())
-    head = f"In {wrong} of {len(pairs)} pairs the higher loss fine-tunes better; in {larger} of them it is the larger model"
+    head = f"In {wrong} of {len(pairs)} pairs the higher loss fine-tunes better, in {larger} of these with the larger model"
     fig.text(0.1 / width, 1 - 0.07 / height, head, va="top", fontsize=9)
     handles = [
         Line2D([], [], color="black", marker="o", markersize=4.5, linestyle="", label="lower upstream loss"),

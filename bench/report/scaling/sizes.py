@@ -12,7 +12,7 @@ from bench.cost.flops import weights
 from bench.errors import UserError
 from bench.points import VARIANTS
 from bench.report import order, styles
-from bench.report.catalogue import PUBLISHED, TABLE, FigureFacts
+from bench.report.catalogue import OWN, PUBLISHED, TABLE, FigureFacts
 from bench.report.figures import plain
 from bench.report.scaling import axes, source
 from bench.select import published_scaling
@@ -96,7 +96,7 @@ FACTS = FigureFacts(
     name="coatnet-size",
     about="accuracy against model size, a line per upstream set",
     source="CoAtNet (2106.04803), tables 4 and 5 and their like",
-    uses=(TABLE, PUBLISHED),
+    uses=(OWN, TABLE, PUBLISHED),
     data=data,
     draw=draw,
 )
