@@ -193,6 +193,8 @@ def test_pairs_are_of_two_models_at_nearly_the_same_compute():
     assert found["reversed"].tolist() == [True, True, False]
     assert found["larger"].tolist() == [True, True, True]
     assert pairs(frame, nearly=0.0).empty
+    worse = frame.iloc[[1]].assign(loss=1.95, accuracy=0.99)
+    pd.testing.assert_frame_equal(pairs(pd.concat([worse, frame])), found)
 
 
 def test_a_table_of_runs_without_accuracies_has_no_pairs():

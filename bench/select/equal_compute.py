@@ -21,7 +21,8 @@ def pairs(runs: pd.DataFrame, nearly: float = NEARLY) -> pd.DataFrame:
 
     Args:
       runs: columns `COLUMNS`: model, epochs, compute of the pre-training, size (compute of one epoch), upstream loss, accuracy
-        after fine-tuning (fraction). Runs without an accuracy are left out.
+        after fine-tuning (fraction). Runs without an accuracy are left out; of several runs of a model and budget, such as
+        those of a search for the learning rate, the one with the lowest loss counts.
       nearly: largest difference in compute, as a share of the smaller one.
 
     Returns:
@@ -33,7 +34,8 @@ def pairs(runs: pd.DataFrame, nearly: float = NEARLY) -> pd.DataFrame:
       UserError: a column is missing, or there are no runs.
     """
     require(runs, COLUMNS)
-    rows = runs.loc[runs["accuracy"].notna(), list(COLUMNS)].sort_values(["loss", "compute"], kind="stable", ignore_index=True)
+    rows = runs.loc[runs["accuracy"].notna(), list(COLUMNS)].sort_values(["loss", "compute"], kind="stable")
+    rows = rows.drop_duplicates(["model", "epochs"]).reset_index(drop=True)
     first, other = np.triu_indices(len(rows), 1)
     compute, model = rows["compute"].to_numpy(float), rows["model"].to_numpy()
     ratio = np.maximum(compute[first], compute[other]) / np.minimum(compute[first], compute[other])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bench.report import order, styles
 from bench.report.figures import plain
 
-HEIGHT, WIDTH, LEFT, RIGHT, BOTTOM, TOP, GAP = 2.9, 3.6, 0.62, 1.45, 0.72, 0.32, 0.65
+HEIGHT, WIDTH, LEFT, RIGHT, BOTTOM, TOP, GAP = 2.9, 3.6, 0.62, 1.45, 0.72, 0.32, 0.85
 """Inches: a panel, the room around all of them, and between two."""
 _PER_INCH = 16.0
 """Letters of the foot's size that fit into an inch."""

@@ -72,7 +72,9 @@ def draw(pairs: pd.DataFrame) -> Figure:
     ax.tick_params(axis="x", labelsize=8)
     ax.set_xlabel(f"accuracy on {plain(str(rows['task'].iloc[0]))} after fine-tuning, %", fontsize=9)
     wrong, larger = int(pairs["reversed"].sum()), int((pairs["reversed"] & pairs["larger"]).sum())
-    head = f"In {wrong} of {len(pairs)} pairs the higher loss fine-tunes better, in {larger} of these with the larger model"
+    head = f"In none of {len(pairs)} pairs does the higher loss fine-tune better"
+    if wrong:
+        head = f"In {wrong} of {len(pairs)} pairs the higher loss fine-tunes better, in {larger} of these with the larger model"
     fig.text(0.1 / width, 1 - 0.07 / height, head, va="top", fontsize=9)
     handles = [
         Line2D([], [], color="black", marker="o", markersize=4.5, linestyle="", label="lower upstream loss"),
