@@ -15,8 +15,11 @@ from bench.points.tasks import TASKS
 from bench.points.vtab import FULL
 from bench.select.matrix import by, compare
 
-FOLDER = Path(__file__).parents[2] / "results" / "published"
-"""Where they lie in a checkout; an installed package has none, and says so."""
+FOLDER = next(
+    (f for f in (Path(__file__).parents[1] / "published", Path(__file__).parents[2] / "results" / "published") if f.is_dir()),
+    Path("results") / "published",
+)
+"""Where the numbers lie: in the installed package, else beside the code."""
 VTAB, IMAGENET, FIGURE_5 = "vtab_full.csv", "imagenet_transfer.csv", "upstream_vs_downstream.csv"
 _SETS = {"i1k": 300 * 1.28e6, "i21k_30": 30 * 13e6, "i21k": 300 * 13e6}
 """Images seen in pre-training: epochs of section 3.4 times the sizes that Fig. 1 gives its upstream sets."""
