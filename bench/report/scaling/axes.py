@@ -22,6 +22,8 @@ _PER_INCH = 16.0
 """Letters of the foot's size that fit into an inch."""
 _FEW, _MANY = 0.7, 3.0
 """Decades below which ticks are evenly spaced numbers, and above which only powers of ten."""
+_ALIKE = 1.01
+"""Ratio below which values are drawn as one, amid room of its own size."""
 _UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _LARGE = 1e12
 
@@ -83,7 +85,8 @@ def logarithmic(ax: Axes, axis: str, values: Iterable[float], *, every: bool = F
       share: whether values are fractions, written as percent.
     """
     present = np.unique(np.asarray(list(values), float))
-    margin = max((present[-1] / present[0]) ** 0.06, 1.005)
+    ratio = present[-1] / present[0]
+    margin = ratio**0.06 if ratio > _ALIKE else 1.5
     low, high = present[0] / margin, present[-1] * margin
     ticks = present if every else _ticks(low, high)
     ticks = ticks[(ticks >= low) & (ticks <= high)]

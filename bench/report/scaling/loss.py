@@ -70,7 +70,7 @@ def _panel(ax: Axes, runs: pd.DataFrame, shown: dict[str, Style]) -> None:
     except UserError as error:
         said = f"no power law: {len(on)} of {len(runs)} runs\nare on the frontier" if len(on) < 3 else str(error)
     else:
-        ends = np.array([runs["compute"].min(), runs["compute"].max()])
+        ends = np.array([on["compute"].min(), on["compute"].max()])
         ax.plot(ends, law.at(ends), color="black", linewidth=1.4, zorder=1)
         said = _said(law, len(runs))
     axes.remark(ax, said, (0.98, 0.98), "right")

@@ -56,7 +56,9 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draws accuracy against parameters, a line per upstream set; up to 16 of the best marks carry the model's name.
+    """Draws accuracy against parameters; the line of an upstream set joins the models that no smaller one beats.
+
+    Up to 16 of the best marks carry the model's name.
 
     Raises:
       UserError: a column is missing, or there are no rows.
@@ -71,7 +73,9 @@ def draw(rows: pd.DataFrame) -> Figure:
         faint, line = rows[(rows["ds"] == ds) & ~rows["best"].astype(bool)], top[top["ds"] == ds].sort_values("params")
         look: dict[str, Any] = {"color": style.colour, "marker": style.marker}
         ax.plot(faint["params"], 100 * faint["accuracy"], linestyle="", markersize=4, alpha=0.35, zorder=2, **look)
-        ax.plot(line["params"], 100 * line["accuracy"], linestyle=style.dash, linewidth=1.2, markersize=6, zorder=3, **look)
+        ax.plot(line["params"], 100 * line["accuracy"], linestyle="", markersize=6, zorder=3, **look)
+        rising = line[line["accuracy"] == line["accuracy"].cummax()]
+        ax.plot(rising["params"], 100 * rising["accuracy"], color=style.colour, linestyle=style.dash, linewidth=1.2, zorder=2)
         for _, run in line.iterrows() if len(top) <= _LABELLED else ():
             at, text = (run["params"], 100 * run["accuracy"]), plain(run["model"].removeprefix("CoAtNet-"))
             ax.annotate(text, at, (6, -10), textcoords="offset points", fontsize=8)
