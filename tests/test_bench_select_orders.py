@@ -61,14 +61,14 @@ def scores():
 
 def test_strategies_that_rank_are_measured_by_what_validation_makes_of_each_checkpoint():
     found = of_strategies(table(), scores())
-    assert set(found["score"]) == {"upstream_best", "random_k", "size", "static", "per_group", "logme"}
+    assert set(found["score"]) == {"upstream_best", "random_k", "static", "per_group", "logme"}
     assert found["checkpoints"].eq(3).all()
     at = found.set_index(["score", "adapt_ds"])
     assert at.loc["logme", ["tau", "rel_1", "recall_1"]].to_numpy() == pytest.approx(1)
     assert at.loc["upstream_best", "tau"].to_numpy() == pytest.approx(-1)
     assert at.loc["upstream_best", "rel_1"].to_numpy() == pytest.approx(5 / 7)
-    # All checkpoints are as large as each other: no order, and the first by name is the worst.
-    assert at.loc[("size", "digits"), ["tau", "rel_1", "recall_3"]].tolist() == pytest.approx([0, 5 / 7, 1])
+    # All checkpoints are as large as each other: no order that size could give.
+    assert "size" not in found["score"].tolist()
     assert found.set_index("adapt_ds").loc["resisc45", "adapt_group"].unique().tolist() == ["specialized"]
 
 

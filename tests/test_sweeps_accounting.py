@@ -18,7 +18,7 @@ A, B = find("smoke").upstream_points[:2]
 
 
 def report(attempt, run, step, resumed, train, ended=True, setup=(2.0, 3.0)):
-    seconds = {"import": setup[0], "compile": setup[1], "upstream": train, "transfer": 0.0}
+    seconds = {"import": setup[0], "compile": setup[1], "upstream": train, "probe": 0.0, "transfer": 0.0}
     return Report(attempt, "upstream", run, step, resumed, seconds, ended)
 
 

@@ -91,7 +91,9 @@ def test_a_node_is_killed_in_mid_sweep_and_every_run_has_one_record(cluster, tmp
             for pid in members.pids(folder):
                 if not lost and (raylet := parent(parent(pid))) in raylets:
                     lost.append(folder)
-                    os.kill(raylet, signal.SIGKILL)
+                    # A node that dies takes everything with it; what only lost its raylet may finish before it notices.
+                    for each in (raylet, parent(pid), pid):
+                        os.kill(each, signal.SIGKILL)
 
     coordinator.run(show)
     assert lost
