@@ -22,6 +22,8 @@ MODELS = ("R+Ti/16", "Ti/16", "S/32", "S/16", "B/32", "R26+S/32", "B/16", "L/16"
 """The nine of the paper's figures, by capacity; the release has a tenth, B/8."""
 
 _SETS = {"i1k": "ImageNet-1k, 300 epochs", "i21k_30": "ImageNet-21k, 30 epochs", "i21k": "ImageNet-21k, 300 epochs"}
+_SET_STYLES = {"i1k": Style("#E69F00", "o", "--"), "i21k_30": Style("#0072B2", "s", ":"), "i21k": Style("#000000", "^", "-")}
+"""Three of Okabe and Ito's colours that stay apart in grey."""
 _SMALL, _INCH = 7.5, 0.09
 
 
@@ -47,9 +49,9 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 def set_styles(values: Iterable[str]) -> dict[str, Style]:
     """A style per upstream set; those of the paper always have the same one."""
-    known = styles(_SETS)
     found = order.upstream_sets(values)
-    return {ds: known[ds] if ds in known else style for ds, style in styles([*_SETS, *found]).items() if ds in found}
+    others = styles(["", *(ds for ds in found if ds not in _SET_STYLES)])
+    return {ds: _SET_STYLES.get(ds) or others[ds] for ds in found}
 
 
 def sign(fig: Figure, frame: pd.DataFrame, notes: Iterable[str] = (), at: tuple[float, float] = (_INCH, _INCH)) -> None:

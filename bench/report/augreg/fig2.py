@@ -17,9 +17,10 @@ from matplotlib.lines import Line2D
 
 from bench.errors import UserError
 from bench.points.tasks import TASKS
-from bench.report.augreg import chosen, face
+from bench.report.augreg import face
 from bench.report.augreg.face import ORIGIN, TABLE
 from bench.report.figures import plain
+from bench.select import chosen
 from bench.select.runs import ok, require, upstream_runs
 
 SEARCHES, BUDGETS = 1000, 60
@@ -48,7 +49,9 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
       UserError: no table, the table lacks a column, or has no timed run from scratch.
     """
     if table is None:
-        raise UserError("figure 2: its points were never published as numbers; give a table of runs from scratch with their times")
+        raise UserError(
+            "figure 2: its points were never published as numbers; give a table of runs from scratch with their times"
+        )
     require(table, ("ds", "adapt_ds", "final_test", "train_seconds", "adapt_train_seconds"))
     runs = upstream_runs(table)
     tasks = set(TASKS) | set(table["adapt_ds"].dropna()) if table["adapt_ds"].notna().any() else set(runs["ds"].dropna())
@@ -64,7 +67,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
         )
     rows = table[table["adapt_ds"].isin(scratch["task"].unique()) & (table["ds"] != table["adapt_ds"])]
     transfers = _timed(rows, "adapt_ds", "adapt_train_seconds", "adapt_final_val", "adapt_final_test", "adapt_status")
-    best = rows["filename"].isin(chosen.recommended(table)["filename"])
+    best = rows["filename"].isin(chosen.of_table(table)["filename"])
     transfers = transfers.assign(series=best.map({True: TRANSFER, False: OTHERS})).dropna(subset="hours")
     points = pd.concat([scratch, transfers], ignore_index=True)
     found = [points.assign(kind=POINT)]

@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.errors import UserError
-from bench.points.tasks import GROUPS, TASKS
-from bench.report import order
-from bench.report.augreg import chosen, face
+from bench.points.tasks import GROUPS
+from bench.report.augreg import face
 from bench.report.augreg.face import ORIGIN, TABLE
 from bench.report.figures import plain
-from bench.select import published
+from bench.select import chosen, published
 from bench.select.runs import require
 
 COLUMNS = ("name", "ds", "group", "value", "speed", "tasks", "of", ORIGIN)
@@ -38,16 +37,15 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
       UserError: the table lacks a column, or nothing was transferred.
     """
     if table is None:
-        rows = published.vtab_full(published.FOLDER).rename(columns={"test": "value"})
-        speeds = published.table3(published.FOLDER).set_index("name")["img_per_sec_224"]
+        rows = published.vtab_full().rename(columns={"test": "value"})
+        facts = published.imagenet_transfer()
+        speeds = facts[facts["resolution"] == 224].groupby("name")["img_per_sec"].first()
         return _means(rows.assign(speed=rows["name"].map(speeds)), face.published("Tables 3 and 5"))
-    rows = chosen.tuned(table, chosen.recommended(table))
+    rows = chosen.tuned(table, chosen.of_table(table))
     rows = face.of_the_paper(of_vtab(rows))
     if rows.empty:
         raise UserError("figure 3: no recommended checkpoint of the table was transferred")
-    recorded = rows["adapt_group"] if "adapt_group" in rows else pd.Series(pd.NA, index=rows.index, dtype="string")
-    known = rows["adapt_ds"].map(lambda task: TASKS[task].group if task in TASKS else pd.NA)
-    rows = rows.assign(task=rows["adapt_ds"], group=recorded.fillna(known).fillna("no group"))
+    rows = rows.assign(task=rows["adapt_ds"], group=chosen.groups(rows))
     rows["speed"] = rows["infer_samples_per_sec"].astype(float) if "infer_samples_per_sec" in rows else float("nan")
     # Of several resolutions of a task the largest is shown, as in Table 5; the speed is that of the smallest, as in Table 3.
     rows["speed"] = rows.sort_values("adapt_resolution").groupby(["name", "ds"])["speed"].transform("first")
@@ -96,7 +94,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         mine = shown[shown["group"] == group]
         for ds, look in looks.items():
             line = mine[mine["ds"] == ds].sort_values("speed")
-            ax.plot(line["speed"], 100 * line["value"], color=look.colour, linewidth=1.3, zorder=2)
+            ax.plot(line["speed"], 100 * line["value"], color=look.colour, linestyle=look.dash, linewidth=1.3, zorder=2)
             for row in line.itertuples():
                 fill = look.colour if row.tasks == row.of else "white"
                 ax.plot([row.speed], [100 * row.value], look.marker, color=look.colour, markerfacecolor=fill, markersize=5.5)
@@ -106,7 +104,10 @@ def draw(frame: pd.DataFrame) -> Figure:
         face.log_axis(ax, shown["speed"].min(), shown["speed"].max())
         _names(ax, mine)
     panels[0].set_ylabel("mean test accuracy, %", fontsize=9)
-    handles = [Line2D([], [], color=s.colour, marker=s.marker, label=plain(face.set_name(ds))) for ds, s in looks.items()]
+    handles = [
+        Line2D([], [], color=s.colour, marker=s.marker, linestyle=s.dash, label=plain(face.set_name(ds)))
+        for ds, s in looks.items()
+    ]
     fig.legend(handles=handles, loc="upper center", ncols=min(3, len(handles)), frameon=False, fontsize=8.5)
     without = frame[frame["speed"].isna()]
     partial = shown[shown["tasks"] < shown["of"]]
@@ -121,9 +122,9 @@ def draw(frame: pd.DataFrame) -> Figure:
 def _names(ax: Axes, rows: pd.DataFrame) -> None:
     """Names each model below its lowest point, on the ground of the panel where neighbours would touch."""
     low, high = ax.get_ylim()
-    ax.set_ylim(low - 0.24 * (high - low), high)
+    ax.set_ylim(low - 0.3 * (high - low), high)
     lowest = rows.groupby("name").agg(speed=("speed", "first"), value=("value", "min")).sort_values("speed")
     for i, (name, row) in enumerate(lowest.iterrows()):
-        ground = low - (0.19 if i % 2 else 0.09) * (high - low)
+        ground = low - (0.07 + 0.075 * (i % 3)) * (high - low)
         ax.plot([row["speed"]] * 2, [ground, 100 * row["value"]], color="#c8c8c8", linewidth=0.6, zorder=1)
         ax.text(row["speed"], ground, plain(str(name)), ha="center", va="top", fontsize=7)

@@ -30,8 +30,8 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
       UserError: as `bench.report.heatmap.cells`.
     """
     if table is None:
-        cells = published.fig4_cells(published.FOLDER)
-        narrow, origin = published.fig4_narrow(published.FOLDER), face.published("Fig. 4")
+        cells = published.fig4_cells()
+        narrow, origin = published.fig4_narrow(), face.published("Fig. 4")
     else:
         cells, origin = heatmap.cells(face.of_the_paper(table)), TABLE
         narrow = heatmap.narrow(cells)

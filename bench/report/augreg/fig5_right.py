@@ -42,7 +42,9 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
       UserError: no table, the table lacks a column, or has no transfer to ImageNet-1k.
     """
     if table is None:
-        raise UserError("figure 5 right: its points were never published as numbers; give a table with transfers to imagenet2012")
+        raise UserError(
+            "figure 5 right: its points were never published as numbers; give a table with transfers to imagenet2012"
+        )
     require(table, ("name", "ds", "adapt_ds", "adapt_status", "adapt_final_val", "adapt_final_test"))
     rows = transfer_runs(table[table["adapt_ds"].eq(V2_OF).fillna(False).astype(bool)])
     rows = rows[ok(rows["adapt_status"]) & rows["adapt_final_test"].notna()]
@@ -94,7 +96,9 @@ def _panel(ax: Axes, rows: pd.DataFrame, validation: str, looks: dict[str, face.
     face.tidy(ax)
     ax.set_xlabel(f"{validation} accuracy, %", fontsize=9)
     if rows.empty:
-        ax.text(0.5, 0.5, f"the table has no\n{validation} scores", transform=ax.transAxes, ha="center", va="center", fontsize=9)
+        ax.text(
+            0.5, 0.5, f"the table has no\n{validation} scores", transform=ax.transAxes, ha="center", va="center", fontsize=9
+        )
         ax.set_xticks([])
         return
     for name, look in looks.items():

@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 
 from bench.errors import UserError
 from bench.report import order
-from bench.report.augreg import chosen, face
+from bench.report.augreg import face
 from bench.report.augreg.face import ORIGIN, TABLE
 from bench.report.figures import plain
-from bench.select import published
+from bench.select import chosen, published
 from bench.select.runs import require
 from bench.select.validation import V2_OF
 
@@ -42,10 +42,12 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
         return _published()
     task = chosen.task_of(table)
     table = face.of_the_paper(table)
-    checkpoints = chosen.recommended(table)
-    found = chosen.tuned(table[table["adapt_ds"].eq(task).fillna(False).astype(bool)], checkpoints)
+    checkpoints = chosen.of_table(table)
+    found = chosen.tuned(chosen.of_task(table, task), checkpoints)
     keys = ["name", "ds", "adapt_resolution"]
-    pairs = checkpoints[["name", "ds"]].merge(pd.DataFrame({"adapt_resolution": sorted(found["adapt_resolution"].unique())}), "cross")
+    pairs = checkpoints[["name", "ds"]].merge(
+        pd.DataFrame({"adapt_resolution": sorted(found["adapt_resolution"].unique())}), "cross"
+    )
     speed = found["infer_samples_per_sec"].astype(float) if "infer_samples_per_sec" in found else float("nan")
     joined = pairs.merge(found.assign(speed=speed)[[*keys, "speed", "value"]], on=keys, how="left")
     joined["speed"] = joined["speed"].fillna(joined.groupby(["name", "adapt_resolution"])["speed"].transform("max"))
@@ -53,14 +55,10 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def _published() -> pd.DataFrame:
-    wide = published.table3(published.FOLDER)
-    parts = [
-        wide[["name"]].assign(ds=ds, adapt_resolution=px, speed=wide[f"img_per_sec_{px}"], value=wide[f"{ds}_{px}"])
-        for ds in ("i1k", "i21k_30", "i21k")
-        for px in (224, 384)
-    ]
-    rows = pd.concat(parts, ignore_index=True).assign(adapt_ds=V2_OF, **{ORIGIN: face.published("Table 3")})
-    return rows[list(COLUMNS)]
+    found = published.imagenet_transfer()
+    found = found[found["rule"] == "upstream_best"]
+    rows = found.rename(columns={"resolution": "adapt_resolution", "img_per_sec": "speed", "test": "value"})
+    return rows.assign(adapt_ds=V2_OF, **{ORIGIN: face.published("Table 3")}).reset_index(drop=True)[list(COLUMNS)]
 
 
 def draw_left(frame: pd.DataFrame) -> Figure:
@@ -84,18 +82,28 @@ def draw_left(frame: pd.DataFrame) -> Figure:
     for (ds, px), rows in shown.groupby(["ds", "adapt_resolution"]):
         colour, hollow = sets[str(ds)].colour, px == sizes[0] and len(sizes) > 1
         line = rows[rows["name"].isin(_LINE)].sort_values("speed")
-        ax.plot(line["speed"], 100 * line["value"], color=colour, linewidth=1.2, zorder=1)
+        ax.plot(line["speed"], 100 * line["value"], color=colour, linestyle=sets[str(ds)].dash, linewidth=1.2, zorder=1)
         for row in rows.itertuples():
             mark = {"color": colour, "markerfacecolor": "white" if hollow else colour, "markersize": 6.5}
             ax.plot([row.speed], [100 * row.value], shapes[_kind(row.name)], **mark)
     _axes(ax, shown)
     grey = {"color": "#444444", "linestyle": ""}
     resolutions = [
-        Line2D([], [], marker="o", markerfacecolor="white" if px == sizes[0] and len(sizes) > 1 else "#444444", label=f"{px} px", **grey)
+        Line2D(
+            [],
+            [],
+            marker="o",
+            markerfacecolor="white" if px == sizes[0] and len(sizes) > 1 else "#444444",
+            label=f"{px} px",
+            **grey,
+        )
         for px in sizes
     ]
     handles = [
-        *(Line2D([], [], color=s.colour, label=plain(face.set_name(ds)).replace(", ", ",\n")) for ds, s in sets.items()),
+        *(
+            Line2D([], [], color=s.colour, linestyle=s.dash, label=plain(face.set_name(ds)).replace(", ", ",\n"))
+            for ds, s in sets.items()
+        ),
         *(Line2D([], [], marker=m, label=kind, **grey) for kind, m in shapes.items() if (kinds == kind).any()),
         *resolutions,
     ]
@@ -105,7 +113,7 @@ def draw_left(frame: pd.DataFrame) -> Figure:
 
 
 def draw_right(frame: pd.DataFrame) -> Figure:
-    """Draws the small models, a panel per upstream set and a line per model over its resolutions; fast is left, as in the paper.
+    """Draws the small models, a panel per upstream set and a line per model; fast is left, as in the paper.
 
     Args:
       frame: columns `COLUMNS`.

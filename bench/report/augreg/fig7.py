@@ -35,7 +35,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
       UserError: as `bench.report.heatmap.cells`.
     """
     if table is None:
-        cells = published.fig7_cells(published.FOLDER)
+        cells = published.fig7_cells()
         return cells.assign(**{ORIGIN: face.published("Fig. 7")})[list(COLUMNS)]
     cells = heatmap.cells(face.of_the_paper(table))
     keys = ["ds", "name", "aug"]

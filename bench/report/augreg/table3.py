@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.report import order
-from bench.report.augreg import chosen, face, text_grid
+from bench.report.augreg import face, text_grid
 from bench.report.augreg.face import ORIGIN, TABLE
-from bench.select import published
+from bench.select import chosen, published
 from bench.select.runs import require
 from bench.select.validation import saw
 
@@ -26,19 +26,19 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
 
     Returns:
       One row per model: name; for each resolution PX `img_per_sec_PX` and, for each upstream set DS, `DS_PX`, the test accuracy
-      of the recommended checkpoint, a fraction; where the task is ImageNet-1k and DS has its classes, `DS_upstream_PX`, the test
-      accuracy before fine-tuning; where ImageNetV2 was measured, `DS_v2_PX`, that of the checkpoint that it chooses; published
-      only, `jft300m_384`. Cells without a run are empty.
+      of the recommended checkpoint, a fraction; where the task is ImageNet-1k, `i1k_upstream_PX`, the test accuracy before
+      fine-tuning; where ImageNetV2 was measured, `DS_v2_PX`, that of the checkpoint that it chooses; published only,
+      `jft300m_384`. Cells without a run are empty.
 
     Raises:
       UserError: the table lacks a column, or nothing was transferred.
     """
     if table is None:
-        return published.table3(published.FOLDER).assign(**{ORIGIN: face.published("Table 3")})
+        return _published()
     task = chosen.task_of(table)
     table = face.of_the_paper(table)
-    checkpoints = chosen.recommended(table)
-    of_task = table[table["adapt_ds"].eq(task).fillna(False).astype(bool)]
+    checkpoints = chosen.of_table(table)
+    of_task = chosen.of_task(table, task)
     found = chosen.tuned(of_task, checkpoints)
     names, sets = order.models(checkpoints["name"]), order.upstream_sets(checkpoints["ds"])
     upstream = checkpoints.set_index(["ds", "name"])
@@ -68,6 +68,19 @@ def _by_v2(rows: pd.DataFrame) -> pd.DataFrame:
     return chosen.tuned(scored, scored) if len(scored) else scored
 
 
+def _published() -> pd.DataFrame:
+    found = published.imagenet_transfer()
+    names = order.models(found["name"])
+    columns: dict[str, pd.Series] = {}
+    for px, of_px in found.groupby("resolution"):
+        columns[f"{_SPEED}{px}"] = of_px.groupby("name")["img_per_sec"].first()
+        for infix, rule in ((_UPSTREAM, "as_it_is"), ("_", "upstream_best"), (_V2, "imagenet_v2"), ("_", "")):
+            for ds, rows in of_px[of_px["rule"] == rule].groupby("ds", sort=False):
+                columns[f"{ds}{infix}{px}"] = rows.set_index("name")["test"]
+    wide = pd.DataFrame({c: v.reindex(names) for c, v in columns.items()}, index=pd.Index(names, name="name"))
+    return wide.reset_index().assign(**{ORIGIN: face.published("Table 3")})
+
+
 def draw(frame: pd.DataFrame) -> Figure:
     """Draws the table, the best accuracy of each column in bold.
 
@@ -86,7 +99,9 @@ def draw(frame: pd.DataFrame) -> Figure:
     best = {c: frame[c].max() for c in shown if c not in speeds}
     header, rows, bold = ["model"], [], []
     for column in shown:
-        what, px = column.removeprefix(_SPEED).rpartition("_")[::2] if column not in speeds else ("img/s", column.removeprefix(_SPEED))
+        what, px = (
+            column.removeprefix(_SPEED).rpartition("_")[::2] if column not in speeds else ("img/s", column.removeprefix(_SPEED))
+        )
         header.append(f"{what.replace('_upstream', ' upstr.').replace('_v2', ' by V2')}\n{px} px")
     for _, row in frame.iterrows():
         rows.append([str(row["name"]), *(_text(row[c], c in speeds) for c in shown)])

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from bench.errors import UserError
 from bench.points.tasks import GROUPS, TASKS
 from bench.report import order
-from bench.report.augreg import chosen, face, text_grid
+from bench.report.augreg import face, text_grid
 from bench.report.augreg.face import ORIGIN, TABLE
 from bench.report.augreg.fig3 import of_vtab
-from bench.select import published
+from bench.select import chosen, published
 from bench.select.runs import require
 
 _MEAN = "mean_"
@@ -35,15 +35,13 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
       UserError: the table lacks a column, or nothing was transferred.
     """
     if table is None:
-        rows, origin = published.vtab_full(published.FOLDER).rename(columns={"test": "value"}), face.published("Table 5")
+        rows, origin = published.vtab_full().rename(columns={"test": "value"}), face.published("Table 5")
     else:
-        found = face.of_the_paper(of_vtab(chosen.tuned(table, chosen.recommended(table))))
+        found = face.of_the_paper(of_vtab(chosen.tuned(table, chosen.of_table(table))))
         if found.empty:
             raise UserError("table 5: no recommended checkpoint of the table was transferred")
         last = found.sort_values("adapt_resolution").groupby(["name", "ds", "adapt_ds"]).tail(1)
-        recorded = last["adapt_group"] if "adapt_group" in last else pd.Series(pd.NA, index=last.index, dtype="string")
-        known = last["adapt_ds"].map(lambda task: TASKS[task].group if task in TASKS else pd.NA)
-        rows, origin = last.assign(task=last["adapt_ds"], group=recorded.fillna(known).fillna("no group")), TABLE
+        rows, origin = last.assign(task=last["adapt_ds"], group=chosen.groups(last)), TABLE
     wide = rows.pivot(index=["ds", "name"], columns="task", values="value")
     by_group = rows.groupby("group")["task"].unique()
     columns: dict[str, pd.Series] = {}

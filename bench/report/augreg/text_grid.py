@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from bench.report.figures import plain
 
-_ROW, _MARGIN, _FOOT, _LETTER = 0.2, 0.12, 0.36, 0.072
+_ROW, _MARGIN, _FOOT, _LETTER = 0.2, 0.12, 0.5, 0.072
 """Inches."""
 
 
@@ -47,7 +47,9 @@ def draw(
     middle = [x + w / 2 for x, w in zip(edges, wide, strict=True)]
     for i, text in enumerate(header):
         x = edges[0] if i == 0 else middle[i]
-        turned = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"} if slanted and i else {"ha": "center" if i else "left"}
+        turned = (
+            {"rotation": 60, "ha": "left", "rotation_mode": "anchor"} if slanted and i else {"ha": "center" if i else "left"}
+        )
         ax.text(x, top - 0.06, plain(text), va="bottom", fontsize=7.5, **turned)
     for y, (texts, strong) in enumerate(zip(rows, bold, strict=True)):
         for i, (text, heavy) in enumerate(zip(texts, strong, strict=True)):
