@@ -6,6 +6,8 @@ augmentation and regularisation have no row.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -80,7 +82,7 @@ def _published() -> pd.DataFrame:
         for name in MODELS
         for ds, label, augreg in places
     ]
-    facts = {"adapt_ds": V2_OF, "filename": pd.NA, ORIGIN: face.published("Table 3")}
+    facts: dict[str, Any] = {"adapt_ds": V2_OF, "filename": pd.NA, ORIGIN: face.published("Table 3")}
     return pd.DataFrame(rows).astype({"value": "float64"}).assign(**facts)[list(COLUMNS)]
 
 
@@ -106,7 +108,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     for name, style in face.styles(order.models(at["name"])).items():
         mine = at[at["name"] == name].set_index("x")["value"].reindex(places)
         there = mine.dropna()
-        marks = {"color": style.colour, "marker": style.marker, "markersize": 6}
+        marks: dict[str, Any] = {"color": style.colour, "marker": style.marker, "markersize": 6}
         ax.plot([places.index(x) for x in there.index], 100 * there, linewidth=1.4, label=plain(name), **marks)
     missing = at[at["value"].isna()]
     for x in dict.fromkeys(missing["x"]):

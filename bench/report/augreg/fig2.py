@@ -8,6 +8,7 @@ numbers, and the released index records no times.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from bench.points.tasks import TASKS
 from bench.report.augreg import face
 from bench.report.augreg.face import ORIGIN, TABLE
 from bench.report.figures import plain
+from bench.report.styles import Style
 from bench.select import chosen
 from bench.select.runs import ok, require, upstream_runs
 
@@ -34,16 +36,17 @@ _SCRATCH = " from scratch"
 def data(table: pd.DataFrame | None) -> pd.DataFrame:
     """The runs, and what random searches over them find.
 
-    An upstream run is from scratch where its set is a task that the table or `bench.points.tasks` knows by this name; in a table
-    without transfers every run is.
+    An upstream run is from scratch where its set is a task that the table or `bench.points.tasks` knows by this name; in a
+    table without transfers every run is.
 
     Args:
       table: columns of `bench.records.schema`, with the times `train_seconds` and `adapt_train_seconds`.
 
     Returns:
       Rows of kind `run`: `hours` on one chip, and `value`, the test accuracy, 0 where the run diverged. Rows of kind `search`:
-      `hours`, the budget, `value`, the median over `SEARCHES` searches of the test accuracy of the best run so far by validation,
-      and `low` to `high`, the middle 90%. Series `OTHERS`, transfers of checkpoints that are not recommended, is not searched.
+      `hours`, the budget, `value`, the median over `SEARCHES` searches of the test accuracy of the best run so far by
+      validation, and `low` to `high`, the middle 90%. Series `OTHERS`, transfers of checkpoints that are not recommended, is
+      not searched.
 
     Raises:
       UserError: no table, the table lacks a column, or has no timed run from scratch.
@@ -73,7 +76,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
     found = [points.assign(kind=POINT)]
     for (task, series), group in points.groupby(["task", "series"]):
         if series != OTHERS:
-            found.append(search(group).assign(kind=SEARCH, task=task, series=series))
+            found.append(search(group).assign(kind=SEARCH, task=str(task), series=str(series)))
     return pd.concat(found, ignore_index=True).assign(**{ORIGIN: TABLE}).reindex(columns=list(COLUMNS))
 
 
@@ -153,13 +156,15 @@ def draw(frame: pd.DataFrame) -> Figure:
     return fig
 
 
-def _points(ax: Axes, rows: pd.DataFrame, looks: dict[str, face.Style]) -> None:
+def _points(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style]) -> None:
     others = rows[rows["series"] == OTHERS]
     style = looks[TRANSFER]
     ax.scatter(others["hours"], 1 - others["value"], s=14, marker=style.marker, facecolor=style.colour, linewidth=0, alpha=0.45)
     for series, look in reversed(looks.items()):
         mine = rows[rows["series"] == series]
-        edge = {"edgecolor": "black", "linewidth": 0.9} if series == TRANSFER else {"linewidth": 0, "alpha": 0.75}
+        edge: dict[str, Any] = (
+            {"edgecolor": "black", "linewidth": 0.9} if series == TRANSFER else {"linewidth": 0, "alpha": 0.75}
+        )
         ax.scatter(mine["hours"], 1 - mine["value"], s=24, marker=look.marker, facecolor=look.colour, **edge)
     face.tidy(ax)
     face.log_axis(ax, rows["hours"].min(), rows["hours"].max())
@@ -172,11 +177,11 @@ def _points(ax: Axes, rows: pd.DataFrame, looks: dict[str, face.Style]) -> None:
     ax.set_xlabel("training time, chip-hours", fontsize=9)
 
 
-def _searches(ax: Axes, rows: pd.DataFrame, looks: dict[str, face.Style]) -> None:
+def _searches(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style]) -> None:
     for series, look in looks.items():
         line = rows[rows["series"] == series]
         ax.fill_between(line["hours"], 100 * line["low"], 100 * line["high"], color=look.colour, alpha=0.2, linewidth=0)
-        marks = {"marker": look.marker, "markersize": 4, "markevery": 10}
+        marks: dict[str, Any] = {"marker": look.marker, "markersize": 4, "markevery": 10}
         ax.plot(line["hours"], 100 * line["value"], color=look.colour, linewidth=1.5, **marks)
     face.tidy(ax)
     face.log_axis(ax, rows["hours"].min(), rows["hours"].max())
@@ -184,7 +189,7 @@ def _searches(ax: Axes, rows: pd.DataFrame, looks: dict[str, face.Style]) -> Non
     ax.set_xlabel("search budget, chip-hours", fontsize=9)
 
 
-def _handles(frame: pd.DataFrame, looks: dict[str, face.Style]) -> Iterator[Line2D]:
+def _handles(frame: pd.DataFrame, looks: dict[str, Style]) -> Iterator[Line2D]:
     series = set(frame["series"])
     for name, look in looks.items():
         if name in series:

@@ -95,9 +95,11 @@ def draw(frame: pd.DataFrame) -> Figure:
         for ds, look in looks.items():
             line = mine[mine["ds"] == ds].sort_values("speed")
             ax.plot(line["speed"], 100 * line["value"], color=look.colour, linestyle=look.dash, linewidth=1.3, zorder=2)
-            for row in line.itertuples():
-                fill = look.colour if row.tasks == row.of else "white"
-                ax.plot([row.speed], [100 * row.value], look.marker, color=look.colour, markerfacecolor=fill, markersize=5.5)
+            for row in line.to_dict("records"):
+                fill = look.colour if row["tasks"] == row["of"] else "white"
+                ax.plot(
+                    [row["speed"]], [100 * row["value"]], look.marker, color=look.colour, markerfacecolor=fill, markersize=5.5
+                )
         ax.set_title(f"VTAB {group}" if group in GROUPS else plain(group), fontsize=9.5)
         ax.set_xlabel("inference speed, images/s", fontsize=9)
         face.tidy(ax)

@@ -6,6 +6,8 @@ were never published as numbers, and the release has no ImageNetV2 scores.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,6 +17,7 @@ from bench.report import order
 from bench.report.augreg import face
 from bench.report.augreg.face import ORIGIN, TABLE
 from bench.report.figures import plain
+from bench.report.styles import Style
 from bench.select.imagenet import MINIVAL, V2
 from bench.select.runs import ok, require, transfer_runs
 from bench.select.validation import V2_OF
@@ -31,8 +34,8 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
     """The best runs on ImageNet-1k by each validation score.
 
     Args:
-      table: columns of `bench.records.schema`. Runs from i21k count where it has them, else all; the models are the figure's two
-        where it has one of them, else its smallest and its largest.
+      table: columns of `bench.records.schema`. Runs from i21k count where it has them, else all; the models are the figure's
+        two where it has one of them, else its smallest and its largest.
 
     Returns:
       At most `BEST` rows per model and score: `validation`, minival or ImageNetV2; `val` and `test`, fractions; `best`, whether
@@ -86,13 +89,13 @@ def draw(frame: pd.DataFrame) -> Figure:
     panels[0].set_ylabel("ImageNet-1k validation accuracy, %", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="upper center", ncols=3, frameon=False, fontsize=8.5)
-    counts = frame.groupby(["name", "validation"]).size()
-    few = [f"{name}: {n} by {validation}" for (name, validation), n in counts.items() if n < BEST]
+    counts = frame.groupby(["name", "validation"]).size().rename("runs").reset_index().to_dict("records")
+    few = [f"{row['name']}: {row['runs']} by {row['validation']}" for row in counts if row["runs"] < BEST]
     face.sign(fig, frame, [f"Fewer than {BEST} runs: {'; '.join(few)}." if few else ""])
     return fig
 
 
-def _panel(ax: Axes, rows: pd.DataFrame, validation: str, looks: dict[str, face.Style]) -> None:
+def _panel(ax: Axes, rows: pd.DataFrame, validation: str, looks: dict[str, Style]) -> None:
     face.tidy(ax)
     ax.set_xlabel(f"{validation} accuracy, %", fontsize=9)
     if rows.empty:
@@ -103,8 +106,14 @@ def _panel(ax: Axes, rows: pd.DataFrame, validation: str, looks: dict[str, face.
         return
     for name, look in looks.items():
         mine = rows[rows["name"] == name]
-        marks = {"marker": look.marker, "facecolor": look.colour, "edgecolor": "white", "linewidth": 0.3, "s": 22}
+        marks: dict[str, Any] = {
+            "marker": look.marker,
+            "facecolor": look.colour,
+            "edgecolor": "white",
+            "linewidth": 0.3,
+            "s": 22,
+        }
         ax.scatter(100 * mine["val"], 100 * mine["test"], label=plain(f"{name}, best {len(mine)} by this score"), **marks)
     picked = rows[rows["best"]]
-    ring = {"marker": "o", "facecolor": "none", "edgecolor": "black", "linewidth": 1.3, "s": 90}
+    ring: dict[str, Any] = {"marker": "o", "facecolor": "none", "edgecolor": "black", "linewidth": 1.3, "s": 90}
     ax.scatter(100 * picked["val"], 100 * picked["test"], label="picked by this score", **ring)

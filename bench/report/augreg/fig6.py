@@ -5,6 +5,8 @@ Source: "How to train your ViT?", Fig. 6, whose numbers are those of Table 3.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -83,11 +85,11 @@ def draw_left(frame: pd.DataFrame) -> Figure:
         colour, hollow = sets[str(ds)].colour, px == sizes[0] and len(sizes) > 1
         line = rows[rows["name"].isin(_LINE)].sort_values("speed")
         ax.plot(line["speed"], 100 * line["value"], color=colour, linestyle=sets[str(ds)].dash, linewidth=1.2, zorder=1)
-        for row in rows.itertuples():
-            mark = {"color": colour, "markerfacecolor": "white" if hollow else colour, "markersize": 6.5}
-            ax.plot([row.speed], [100 * row.value], shapes[_kind(row.name)], **mark)
+        for row in rows.to_dict("records"):
+            mark: dict[str, Any] = {"color": colour, "markerfacecolor": "white" if hollow else colour, "markersize": 6.5}
+            ax.plot([row["speed"]], [100 * row["value"]], shapes[_kind(row["name"])], **mark)
     _axes(ax, shown)
-    grey = {"color": "#444444", "linestyle": ""}
+    grey: dict[str, Any] = {"color": "#444444", "linestyle": ""}
     resolutions = [
         Line2D(
             [],

@@ -5,6 +5,8 @@ Source: "How to train your ViT?", Table 5, on all training images of VTAB's 19 t
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -44,7 +46,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
         rows, origin = last.assign(task=last["adapt_ds"], group=chosen.groups(last)), TABLE
     wide = rows.pivot(index=["ds", "name"], columns="task", values="value")
     by_group = rows.groupby("group")["task"].unique()
-    columns: dict[str, pd.Series] = {}
+    columns: dict[str, Any] = {}
     for group in [g for g in GROUPS if g in by_group] + sorted(set(by_group.index) - set(GROUPS)):
         tasks = [t for t in TASKS if t in by_group[group]] + sorted(set(by_group[group]) - set(TASKS))
         columns |= {task: wide[task] for task in tasks} | {f"{_MEAN}{group}": wide[tasks].mean(axis=1, skipna=False)}
@@ -68,7 +70,7 @@ def draw(frame: pd.DataFrame) -> Figure:
       UserError: a column is missing, or there is no row.
     """
     require(frame, ("ds", "name", ORIGIN))
-    shown = [c for c in frame if c not in ("ds", "name", ORIGIN)]
+    shown = [str(c) for c in frame if c not in ("ds", "name", ORIGIN)]
     best = frame.groupby("ds")[shown].transform("max")
     rows = [
         [f"{row['name']}, {row['ds']}", *("-" if pd.isna(row[c]) else f"{100 * row[c]:.1f}" for c in shown)]
