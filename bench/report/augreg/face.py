@@ -87,10 +87,10 @@ def tidy(ax: Axes) -> None:
 
 
 def log_axis(ax: Axes, low: float, high: float) -> None:
-    """Makes x logarithmic, with ticks at 1 and 3 of every power of ten, written out."""
+    """Makes x logarithmic, with ticks at 1 and, over few powers of ten, 3 of every power, written out."""
     ax.set_xscale("log")
     ax.set_xlim(low / 1.25, high * 1.25)
-    ticks = [m * 10.0**e for e in range(-6, 10) for m in (1, 3)]
+    ticks = [m * 10.0**e for e in range(-6, 10) for m in ((1, 3) if high < 500 * low else (1,))]
     ax.xaxis.set_major_locator(FixedLocator([t for t in ticks if low / 1.25 <= t <= high * 1.25]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())

@@ -107,9 +107,9 @@ def draw(frame: pd.DataFrame) -> Figure:
     ax = fig.add_axes((0.14, 0.27, 0.83, 0.69))
     for name, style in face.styles(order.models(at["name"])).items():
         mine = at[at["name"] == name].set_index("x")["value"].reindex(places)
-        there = mine.dropna()
         marks: dict[str, Any] = {"color": style.colour, "marker": style.marker, "markersize": 6}
-        ax.plot([places.index(x) for x in there.index], 100 * there, linewidth=1.4, label=plain(name), **marks)
+        # A line ends where a point is missing.
+        ax.plot(range(len(places)), 100 * mine.to_numpy(), linewidth=1.4, label=plain(name), **marks)
     missing = at[at["value"].isna()]
     for x in dict.fromkeys(missing["x"]):
         if at.loc[at["x"] == x, "value"].isna().all():

@@ -137,7 +137,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     fig = Figure(figsize=(max(3.5 * len(tasks), 5.2), 6.6), facecolor="white")
     panels = fig.subplots(2, len(tasks), squeeze=False)
     width = fig.get_figwidth()
-    fig.subplots_adjust(left=0.68 / width, right=1 - 0.12 / width, top=0.87, bottom=0.135, hspace=0.3, wspace=0.22)
+    fig.subplots_adjust(left=0.68 / width, right=1 - 0.12 / width, top=0.9, bottom=0.135, hspace=0.3, wspace=0.22)
     names = sorted(s for s in frame["series"].unique() if s.endswith(_SCRATCH))
     looks = face.styles([TRANSFER, *names])
     for above, below, task in zip(*panels, tasks, strict=True):

@@ -18,8 +18,9 @@ from bench.report.figures import plain
 from bench.select import chosen, published
 from bench.select.runs import require
 
-COLUMNS = ("name", "ds", "group", "value", "speed", "tasks", "of", ORIGIN)
-_FAMILIES = ("vtab_", "vtab1k_")
+COLUMNS = ("suite", "name", "ds", "group", "value", "speed", "tasks", "of", ORIGIN)
+OTHER = "other tasks"
+_SUITES = {"VTAB": "vtab_", "VTAB-1k": "vtab1k_"}
 
 
 def data(table: pd.DataFrame | None) -> pd.DataFrame:
@@ -30,8 +31,9 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
         count alone, else those of VTAB-1k, else all.
 
     Returns:
-      One row per (name, ds, group): `value`, the mean over the `tasks` tasks that have a score, a fraction; `of`, the number
-      of tasks that any checkpoint has; `speed`, images per second at the smallest resolution, empty where it is not known.
+      One row per (name, ds, group): `suite`, VTAB, VTAB-1k or `OTHER`; `value`, the mean over the `tasks` tasks that have a
+      score, a fraction; `of`, the number of tasks that any checkpoint has; `speed`, images per second at the smallest
+      resolution, empty where it is not known.
 
     Raises:
       UserError: the table lacks a column, or nothing was transferred.
@@ -40,33 +42,33 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
         rows = published.vtab_full().rename(columns={"test": "value"})
         facts = published.imagenet_transfer()
         speeds = facts[facts["resolution"] == 224].groupby("name")["img_per_sec"].first()
-        return _means(rows.assign(speed=rows["name"].map(speeds)), face.published("Tables 3 and 5"))
+        return _means(rows.assign(speed=rows["name"].map(speeds)), "VTAB", face.published("Tables 3 and 5"))
     rows = chosen.tuned(table, chosen.of_table(table))
-    rows = face.of_the_paper(of_vtab(rows))
     if rows.empty:
         raise UserError("figure 3: no recommended checkpoint of the table was transferred")
+    suite, rows = of_vtab(face.of_the_paper(rows))
     rows = rows.assign(task=rows["adapt_ds"], group=chosen.groups(rows))
     rows["speed"] = rows["infer_samples_per_sec"].astype(float) if "infer_samples_per_sec" in rows else float("nan")
-    # Of several resolutions of a task the largest is shown, as in Table 5; the speed is that of the smallest, as in Table 3.
+    # Which resolution Table 5 is of was not published: the largest counts. The speed is the smallest's, as in the figure.
     rows["speed"] = rows.sort_values("adapt_resolution").groupby(["name", "ds"])["speed"].transform("first")
     last = rows.sort_values("adapt_resolution").groupby(["name", "ds", "task"]).tail(1)
-    return _means(last, TABLE)
+    return _means(last, suite, TABLE)
 
 
-def of_vtab(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of VTAB's tasks in full, else those of VTAB-1k, else all; column `adapt_ds`."""
-    for prefix in _FAMILIES:
+def of_vtab(rows: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """What the tasks are, and the rows of VTAB's in full, else those of VTAB-1k, else all; column `adapt_ds`."""
+    for suite, prefix in _SUITES.items():
         mine = rows["adapt_ds"].str.startswith(prefix).fillna(False).astype(bool)
         if mine.any():
-            return rows[mine]
-    return rows
+            return suite, rows[mine]
+    return OTHER, rows
 
 
-def _means(rows: pd.DataFrame, origin: str) -> pd.DataFrame:
+def _means(rows: pd.DataFrame, suite: str, origin: str) -> pd.DataFrame:
     found = rows.dropna(subset="value").groupby(["name", "ds", "group"], as_index=False)
     means = found.agg(value=("value", "mean"), speed=("speed", "first"), tasks=("task", "nunique"))
     means["of"] = means["group"].map(rows.groupby("group")["task"].nunique())
-    return means.assign(**{ORIGIN: origin})[list(COLUMNS)]
+    return means.assign(suite=suite, **{ORIGIN: origin})[list(COLUMNS)]
 
 
 def draw(frame: pd.DataFrame) -> Figure:
@@ -89,7 +91,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     fig = Figure(figsize=(max(3.4 * len(groups), 5.0), 4.1), facecolor="white")
     panels = fig.subplots(1, len(groups), squeeze=False)[0]
     fig.subplots_adjust(left=0.62 / fig.get_figwidth(), right=0.99, top=0.83, bottom=0.215, wspace=0.2)
-    looks = face.set_styles(shown["ds"])
+    looks, suite = face.set_styles(shown["ds"]), str(shown["suite"].iloc[0])
     for ax, group in zip(panels, groups, strict=True):
         mine = shown[shown["group"] == group]
         for ds, look in looks.items():
@@ -100,7 +102,7 @@ def draw(frame: pd.DataFrame) -> Figure:
                 ax.plot(
                     [row["speed"]], [100 * row["value"]], look.marker, color=look.colour, markerfacecolor=fill, markersize=5.5
                 )
-        ax.set_title(f"VTAB {group}" if group in GROUPS else plain(group), fontsize=9.5)
+        ax.set_title(f"{suite}, {group}" if group in GROUPS else plain(group), fontsize=9.5)
         ax.set_xlabel("inference speed, images/s", fontsize=9)
         face.tidy(ax)
         face.log_axis(ax, shown["speed"].min(), shown["speed"].max())
@@ -114,6 +116,9 @@ def draw(frame: pd.DataFrame) -> Figure:
     without = frame[frame["speed"].isna()]
     partial = shown[shown["tasks"] < shown["of"]]
     notes = [
+        f"Not VTAB: the tasks that the table has, {frame.groupby('group')['of'].max().sum()} of them."
+        if suite == OTHER
+        else "",
         face.gaps((partial["name"] + " " + partial["ds"]).tolist(), len(shown), "means (hollow) have tasks"),
         f"{len(without)} means have no speed and are not shown." if len(without) else "",
     ]

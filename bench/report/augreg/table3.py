@@ -94,7 +94,7 @@ def draw(frame: pd.DataFrame) -> Figure:
       UserError: a column is missing, or there is no row.
     """
     require(frame, ("name", ORIGIN))
-    shown = [c for c in frame if c not in ("name", ORIGIN)]
+    shown = [str(c) for c in frame if c not in ("name", ORIGIN)]
     speeds = [c for c in shown if c.startswith(_SPEED)]
     best = {c: frame[c].max() for c in shown if c not in speeds}
     header, rows, bold = ["model"], [], []
@@ -103,7 +103,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             column.removeprefix(_SPEED).rpartition("_")[::2] if column not in speeds else ("img/s", column.removeprefix(_SPEED))
         )
         header.append(f"{what.replace('_upstream', ' upstr.').replace('_v2', ' by V2')}\n{px} px")
-    for _, row in frame.iterrows():
+    for row in frame.to_dict("records"):
         rows.append([str(row["name"]), *(_text(row[c], c in speeds) for c in shown)])
         bold.append([False, *(c in best and pd.notna(row[c]) and row[c] == best[c] for c in shown)])
     title = "Recommended checkpoints, fine-tuned: test accuracy in %, speed"

@@ -39,9 +39,10 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
     if table is None:
         rows, origin = published.vtab_full().rename(columns={"test": "value"}), face.published("Table 5")
     else:
-        found = face.of_the_paper(of_vtab(chosen.tuned(table, chosen.of_table(table))))
+        found = face.of_the_paper(chosen.tuned(table, chosen.of_table(table)))
         if found.empty:
             raise UserError("table 5: no recommended checkpoint of the table was transferred")
+        _, found = of_vtab(found)
         last = found.sort_values("adapt_resolution").groupby(["name", "ds", "adapt_ds"]).tail(1)
         rows, origin = last.assign(task=last["adapt_ds"], group=chosen.groups(last)), TABLE
     wide = rows.pivot(index=["ds", "name"], columns="task", values="value")
@@ -79,7 +80,8 @@ def draw(frame: pd.DataFrame) -> Figure:
     bold = [[False, *line] for line in (frame[shown] == best).to_numpy().tolist()]
     header = ["", *(c.removeprefix("vtab_").removeprefix("vtab1k_").replace("mean_", "MEAN ") for c in shown)]
     rules = [i for i in range(1, len(frame)) if frame["ds"].iloc[i] != frame["ds"].iloc[i - 1]]
-    fig = text_grid.draw("Recommended checkpoints on VTAB: test accuracy in %", header, rows, bold, rules, slanted=True)
+    suite, _ = of_vtab(pd.DataFrame({"adapt_ds": shown}))
+    fig = text_grid.draw(f"Recommended checkpoints, {suite}: test accuracy in %", header, rows, bold, rules, slanted=True)
     lost = frame[[c for c in shown if not c.startswith(_MEAN)]].isna()
     names = [f"{frame['name'].iloc[y]} {lost.columns[x]}" for y, x in zip(*lost.to_numpy().nonzero(), strict=True)]
     face.sign(fig, frame, [face.gaps(names, lost.size, "cells")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -54,7 +55,7 @@ def draw(
     for y, (texts, strong) in enumerate(zip(rows, bold, strict=True)):
         for i, (text, heavy) in enumerate(zip(texts, strong, strict=True)):
             at = (edges[0], "left") if i == 0 else (middle[i], "center")
-            style = {"fontsize": 8, "fontweight": "bold" if heavy else "normal"}
+            style: dict[str, Any] = {"fontsize": 8, "fontweight": "bold" if heavy else "normal"}
             ax.text(at[0], top + _ROW * (y + 0.5), plain(text), ha=at[1], va="center", **style)
     for y in (0, *rules, len(rows)):
         ax.plot([_MARGIN, edges[-1] + wide[-1]], [top + _ROW * y] * 2, color="#555555", linewidth=0.8)
