@@ -49,10 +49,11 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
             "figure 5 right: its points were never published as numbers; give a table with transfers to imagenet2012"
         )
     require(table, ("name", "ds", "adapt_ds", "adapt_status", "adapt_final_val", "adapt_final_test"))
-    rows = transfer_runs(table[table["adapt_ds"].eq(V2_OF).fillna(False).astype(bool)])
+    rows = table[table["adapt_ds"].eq(V2_OF).fillna(False).astype(bool)]
     rows = rows[ok(rows["adapt_status"]) & rows["adapt_final_test"].notna()]
     if rows.empty:
-        raise UserError(f"figure 5 right: the table has no transfer to {V2_OF}")
+        raise UserError(f"figure 5 right: the table has no transfer to {V2_OF} with a test accuracy")
+    rows = transfer_runs(rows)
     one = rows["ds"].eq(_SET).fillna(False).astype(bool)
     rows = rows[one] if one.any() else rows
     names = order.models(rows["name"])
