@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from released_like import released_like
 
 from bench.errors import UserError
 from bench.records.schema import COLUMNS
-from bench.report import figures, upstream_best
+from bench.report import upstream_best
 from bench.report.augreg import FIGURES, face, fig1, fig2, fig3, fig4, fig5_left, fig5_right, fig6, fig7, table3, table5
 from bench.report.catalogue import PUBLISHED
 from bench.select import published
@@ -263,6 +263,7 @@ def test_figure_2_sets_runs_from_scratch_beside_transfers():
         fig2.data(frame_of(runs[4:]))
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6))
 def test_a_random_search_is_bounded_and_ends_with_the_best_by_validation(runs):
     frame = pd.DataFrame(runs, columns=["hours", "val", "value"])
