@@ -17,6 +17,7 @@ from bench.select.runs import ok, require, transfer_runs, upstream_runs
 from bench.select.validation import V2_OF, refuse_mixtures, validation
 
 COLUMNS = ("filename", "adapt_filename", "adapt_ds", "adapt_resolution", "adapt_final_val", "adapt_final_test", "adapt_status")
+_V2 = "adapt_final_val_v2"
 PER_SET = ("name", "ds")
 """Whose checkpoints compete for being recommended: a model's from one upstream set, as accuracies of others do not compare."""
 
@@ -79,8 +80,9 @@ def valued(table: pd.DataFrame, per: Sequence[str] = PER_SET) -> pd.DataFrame:
     rows = transfer_runs(table)
     refuse_mixtures(rows)
     rows["val"] = rows["adapt_final_val"].astype(float).where(ok(rows["adapt_status"]))
-    imagenet = rows["adapt_ds"].eq(V2_OF)
-    for _, group in rows[imagenet].groupby(list(per)):
+    # Nothing but an ImageNetV2 score can take the place of the task's own.
+    judged = rows[rows["adapt_ds"].eq(V2_OF)] if _V2 in rows and rows[_V2].notna().any() else rows.iloc[:0]
+    for _, group in judged.groupby(list(per)):
         rows.loc[group.index, "val"] = validation(group)[0]
     return rows.assign(value=rows["adapt_final_test"].astype(float))
 

@@ -15,7 +15,7 @@ from bench.errors import UserError, choose_from
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A .png, .svg or .pdf file.")
 @click.option("--csv", "rows_csv", type=click.Path(path_type=Path), help="Also, or only, write the rows that are drawn.")
 def figure(wanted: str | None, table: Path | None, output: Path | None, rows_csv: Path | None) -> None:
-    """Draw a figure or a table of the papers, from a TABLE or, without one, from published numbers; without a NAME, list them."""
+    """Draw a figure of the papers, from a TABLE or, without one, from published numbers; without a NAME, list them."""
     from bench.records.atomic import export
     from bench.records.table import read_table
     from bench.report import augreg, figures, scaling

@@ -39,7 +39,7 @@ def set_name(ds: str) -> str:
 
 def of_the_paper(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the paper's nine models where the table has them all, so that the released B/8 stays out; else all rows."""
-    return table[table["name"].isin(MODELS)] if set(MODELS) <= set(table["name"].dropna()) else table
+    return table[table["name"].isin(MODELS)] if set(MODELS) <= set(table["name"].dropna().unique()) else table
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:

@@ -15,6 +15,8 @@ from bench.select import published
 from bench.select.runs import require
 
 COLUMNS = (*heatmap.COLUMNS, "narrow", ORIGIN)
+_WIDE = 20
+"""Columns of all panels that a page of text can hold."""
 
 
 def data(table: pd.DataFrame | None) -> pd.DataFrame:
@@ -40,7 +42,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draws the heatmaps, as `bench.report.heatmap_figure.draw`.
+    """Draws the heatmaps, as `bench.report.heatmap_figure.draw`; one below the other where they are wider than a page together.
 
     Args:
       frame: columns `COLUMNS`.
@@ -53,6 +55,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     """
     require(frame, COLUMNS)
     narrow = frame.drop_duplicates(["ds", "name"])[["ds", "name", "narrow"]].rename(columns={"narrow": "value"})
-    fig = heatmap_figure.draw(frame[list(heatmap.COLUMNS)], narrow)
+    wide = frame["ds"].nunique() * frame["do"].nunique() * frame["aug"].nunique() > _WIDE
+    fig = heatmap_figure.draw(frame[list(heatmap.COLUMNS)], narrow, stacked=wide)
     face.sign(fig, frame, at=(2.1, 0.3))
     return fig
