@@ -162,7 +162,7 @@ def test_table_3_and_figures_1_and_6_are_the_published_ones_from_the_table():
     assert list(paper.index) == list(found.index) == MODELS
     assert list(paper) == [
         *("img_per_sec_224", "i1k_upstream_224", "i1k_224", "i21k_30_224", "i21k_224"),
-        *("img_per_sec_384", "i1k_384", "i21k_30_384", "i21k_384", "i21k_v2_384", "jft300m_384", face.ORIGIN),
+        *("img_per_sec_384", "i1k_384", "i21k_30_384", "i21k_384", "i21k_v2_384", "jft300m_384", "adapt_ds", face.ORIGIN),
     ]
     assert found["i21k_384"].to_numpy() == pytest.approx(paper["i21k_384"].to_numpy(), abs=6e-5)
     at = {(r.name, r.ds, r.adapt_resolution): r for r in fig6.data(None).set_index("name", drop=False).itertuples(index=False)}
@@ -320,6 +320,11 @@ def test_own_sweeps_are_drawn_by_the_same_code():
     }
     with pytest.raises(UserError, match="figure 6 right compares"):
         fig6.draw_right(fig6.data(table))
+    with pytest.raises(UserError, match="no row of the table is a transfer"):
+        fig1.data(table.assign(adapt_ds=pd.NA, adapt_filename=pd.NA))
+    for draw in (fig6.data, table3.data):
+        with pytest.raises(UserError, match="no recommended checkpoint of the table has a scored transfer to digits"):
+            draw(table.assign(adapt_final_val=np.nan))
     with pytest.raises(UserError, match="no column 'adapt_ds'"):
         fig1.data(table.drop(columns="adapt_ds"))
     with pytest.raises(UserError, match="speed"):

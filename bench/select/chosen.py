@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bench.errors import UserError
 from bench.points.tasks import TASKS
 from bench.select.means import UNGROUPED
 from bench.select.runs import ok, require, transfer_runs, upstream_runs
@@ -53,7 +54,8 @@ def task_of(table: pd.DataFrame) -> str:
     """
     require(table, COLUMNS)
     tasks = table["adapt_ds"].dropna()
-    require(tasks.to_frame(), ())
+    if tasks.empty:
+        raise UserError("no row of the table is a transfer: nothing can be shown of what fine-tuning makes of its checkpoints")
     return V2_OF if tasks.eq(V2_OF).any() else str(tasks.value_counts().sort_index().idxmax())
 
 

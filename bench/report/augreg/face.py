@@ -87,10 +87,11 @@ def tidy(ax: Axes) -> None:
 
 
 def log_axis(ax: Axes, low: float, high: float) -> None:
-    """Makes x logarithmic, with ticks at 1 and, over few powers of ten, 3 of every power, written out."""
+    """Makes x logarithmic, with ticks at 1 of every power of ten, and over few powers at 3, or 2 and 5, written out."""
     ax.set_xscale("log")
     ax.set_xlim(low / 1.25, high * 1.25)
-    ticks = [m * 10.0**e for e in range(-6, 10) for m in ((1, 3) if high < 500 * low else (1,))]
+    marks = (1, 2, 5) if high < 10 * low else (1, 3) if high < 500 * low else (1,)
+    ticks = [m * 10.0**e for e in range(-6, 10) for m in marks]
     ax.xaxis.set_major_locator(FixedLocator([t for t in ticks if low / 1.25 <= t <= high * 1.25]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())

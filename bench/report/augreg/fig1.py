@@ -24,6 +24,8 @@ MODELS = ("B/32", "B/16", "L/16")
 _SETS = {"i1k": "1.28M", "i21k": "13M"}
 """The paper's names: the number of images."""
 _JFT = "300M"
+_LEGEND = 1.3
+"""Inches."""
 COLUMNS = ("name", "upstream", "augreg", "adapt_ds", "value", "filename", ORIGIN)
 
 
@@ -103,8 +105,9 @@ def draw(frame: pd.DataFrame) -> Figure:
         raise UserError("figure 1: no checkpoint has a test accuracy")
     at = frame.assign(x=frame["upstream"] + frame["augreg"].map({True: "\n+ AugReg", False: ""}))
     places = sorted(dict.fromkeys(at["x"]), key=lambda x: (x == _JFT, list(at["upstream"]).index(x.split("\n")[0]), "\n" in x))
-    fig = Figure(figsize=(max(4.6, 0.95 * len(places)), 3.9), facecolor="white")
-    ax = fig.add_axes((0.14, 0.27, 0.83, 0.69))
+    width = max(4.6, 0.95 * len(places)) + _LEGEND
+    fig = Figure(figsize=(width, 3.9), facecolor="white")
+    ax = fig.add_axes((0.65 / width, 0.27, (width - 0.8 - _LEGEND) / width, 0.69))
     for name, style in face.styles(order.models(at["name"])).items():
         mine = at[at["name"] == name].set_index("x")["value"].reindex(places)
         marks: dict[str, Any] = {"color": style.colour, "marker": style.marker, "markersize": 6}
@@ -121,7 +124,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     ax.set_ylabel(
         "ImageNet-1k top-1, %" if at["adapt_ds"].eq(V2_OF).all() else f"{at['adapt_ds'].iloc[0]}, test, %", fontsize=9
     )
-    ax.legend(frameon=False, fontsize=8.5, loc="lower right")
+    ax.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1, 1))
     names = (missing["name"] + " " + missing["x"].str.replace("\n", " ")).tolist()
     note = face.gaps(names, len(at), "points")
     face.sign(fig, frame, [note])

@@ -46,6 +46,8 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
     table = face.of_the_paper(table)
     checkpoints = chosen.of_table(table)
     found = chosen.tuned(chosen.of_task(table, task), checkpoints)
+    if found.empty:
+        raise UserError(f"figure 6: no recommended checkpoint of the table has a scored transfer to {task}")
     keys = ["name", "ds", "adapt_resolution"]
     pairs = checkpoints[["name", "ds"]].merge(
         pd.DataFrame({"adapt_resolution": sorted(found["adapt_resolution"].unique())}), "cross"

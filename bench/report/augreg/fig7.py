@@ -37,12 +37,8 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
     if table is None:
         cells = published.fig7_cells()
         return cells.assign(**{ORIGIN: face.published("Fig. 7")})[list(COLUMNS)]
-    cells = heatmap.cells(face.of_the_paper(table))
-    keys = ["ds", "name", "aug"]
-    sides = [cells[side].groupby(keys)["value"].max() for side in (cells["do"] > 0, cells["do"] == 0)]
-    pairs = cells[keys].drop_duplicates(ignore_index=True)
-    value = (sides[0] - sides[1]).reindex(pd.MultiIndex.from_frame(pairs)).to_numpy()
-    return pairs.assign(value=value, **{ORIGIN: TABLE})[list(COLUMNS)]
+    gains = heatmap.gains(heatmap.cells(face.of_the_paper(table)))
+    return gains.assign(**{ORIGIN: TABLE})[list(COLUMNS)]
 
 
 def draw(frame: pd.DataFrame) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bench.report.figures import plain
 
-_ROW, _MARGIN, _FOOT, _LETTER = 0.2, 0.12, 0.5, 0.072
+_ROW, _MARGIN, _FOOT, _LETTER, _BOLD = 0.2, 0.12, 0.5, 0.072, 0.1
 """Inches."""
 
 
@@ -36,7 +36,7 @@ def draw(
         widest = [max(w, *map(len, h.split("\n"))) for w, h in zip(widest, header, strict=True)]
     wide = [_LETTER * w + 0.16 for w in widest]
     tall = 0.045 + (0.062 * max(map(len, header)) if slanted else 0.15 * max(h.count("\n") + 1 for h in header))
-    width = max(2 * _MARGIN + sum(wide) + (0.4 * tall if slanted else 0), 4.4)
+    width = max(2 * _MARGIN + sum(wide) + (0.4 * tall if slanted else 0), 2 * _MARGIN + _BOLD * len(title))
     height = 0.34 + tall + _ROW * len(rows) + _FOOT
     fig = Figure(figsize=(width, height), facecolor="white")
     ax = fig.add_axes((0, 0, 1, 1))
