@@ -27,8 +27,8 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
 
     Returns:
       One row per model: name; `adapt_ds`, the task; for each resolution PX `img_per_sec_PX` and, for each upstream set DS,
-      `DS_PX`, the test accuracy of the recommended checkpoint, a fraction; where the task is ImageNet-1k, `i1k_upstream_PX`, the
-      test accuracy before fine-tuning; where ImageNetV2 was measured, `DS_v2_PX`, that of the checkpoint that it chooses;
+      `DS_PX`, the test accuracy of the recommended checkpoint, a fraction; where the task is ImageNet-1k, `i1k_upstream_PX`,
+      the test accuracy before fine-tuning; where ImageNetV2 was measured, `DS_v2_PX`, that of the checkpoint that it chooses;
       published only, `jft300m_384`. Cells without a run are empty.
 
     Raises:
