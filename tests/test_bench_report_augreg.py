@@ -131,6 +131,34 @@ def test_figure_5_left_is_what_comparing_pool_by_pool_gives(v2, pool):
             assert found[name, published.MINIVAL] == pytest.approx(-regret, abs=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_the_fast_cells_of_figure_5_left_are_the_slow_ones_where_scores_tie_or_lack(seed):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for name in ("S/16", "B/16"):
+        for c in range(3):
+            facts = {"name": name, "ds": "i21k", "filename": f"{name}{c}", "final_val": rng.choice([0.3, 0.4, np.nan])}
+            facts |= {"status": rng.choice(["ok", "ok", "diverged"]), "aug": "none", "do": 0.0, "wd": 0.1}
+            for task in ("imagenet2012", "kitti"):
+                for r in range(rng.integers(0, 3)):
+                    adapted = {"adapt_ds": task, "adapt_filename": f"{name}{c}--{task}{r}", "adapt_final_test": rng.random()}
+                    adapted |= {"adapt_status": rng.choice(["ok", "ok", "diverged"]), "adapt_resolution": 224}
+                    adapted |= {"adapt_final_val": rng.choice([0.5, 0.6, np.nan], p=[0.45, 0.45, 0.1])}
+                    adapted |= {"adapt_final_val_v2": rng.choice([0.5, 0.7]) if task == "imagenet2012" else None}
+                    rows.append({**facts, **adapted})
+    table = frame_of(rows)
+    slow = compare(table, strategies=["upstream_best", "adapt_all"])
+    expected = slow[slow["strategy"] == "upstream_best"]
+    if expected.empty:
+        with pytest.raises(UserError, match="no rows"):
+            upstream_best.of_table(table)
+        return
+    found = upstream_best.of_table(table).set_index(["name", "adapt_ds"])["value"]
+    keys = list(zip(expected["name"], expected["adapt_ds"], strict=True))
+    assert found[keys].to_numpy() == pytest.approx(-expected["regret"].to_numpy(float), nan_ok=True, abs=1e-12)
+    assert set(found.index) - set(keys) <= {(name, published.MINIVAL) for name in ("S/16", "B/16")}
+
+
 def test_figure_5_left_compares_within_one_upstream_set():
     table = released_like()
     pd.testing.assert_frame_equal(fig5_left.data(table), fig5_left.data(table[table["ds"] == "i21k"]))

@@ -62,7 +62,6 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
     scratch = _timed(scratch, "ds", "train_seconds", "final_val", "final_test", "status").assign(
         series=scratch["name"] + _SCRATCH
     )
-    scratch = scratch.dropna(subset="hours")
     if scratch.empty:
         raise UserError(
             "figure 2: the table has no timed run from scratch, an upstream run whose set is a task; "
@@ -71,7 +70,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
     rows = table[table["adapt_ds"].isin(scratch["task"].unique()) & (table["ds"] != table["adapt_ds"])]
     transfers = _timed(rows, "adapt_ds", "adapt_train_seconds", "adapt_final_val", "adapt_final_test", "adapt_status")
     best = rows["filename"].isin(chosen.of_table(table)["filename"])
-    transfers = transfers.assign(series=best.map({True: TRANSFER, False: OTHERS})).dropna(subset="hours")
+    transfers = transfers.assign(series=best.map({True: TRANSFER, False: OTHERS}))
     points = pd.concat([scratch, transfers], ignore_index=True)
     found = [points.assign(kind=POINT)]
     for (task, series), group in points.groupby(["task", "series"]):
@@ -81,7 +80,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def _timed(rows: pd.DataFrame, task: str, seconds: str, val: str, test: str, status: str) -> pd.DataFrame:
-    """Columns task, hours, val, value; no row for a run that ended well and lacks a score."""
+    """Columns task, hours, val, value; no row for a run that took no time, or ended well and lacks a score."""
     ended = ok(rows[status])
     found = pd.DataFrame(
         {
@@ -92,7 +91,7 @@ def _timed(rows: pd.DataFrame, task: str, seconds: str, val: str, test: str, sta
             "value": rows[test].astype(float).where(ended, 0.0),
         }
     )
-    return found.dropna(subset=["val", "value"])
+    return found.where(found["hours"] > 0).dropna()
 
 
 def search(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
