@@ -29,15 +29,18 @@ def limits(values: NDArray[np.float64]) -> Normalize:
     return Normalize(-widest, widest, clip=True)
 
 
-def panel(ax: Axes, values: NDArray[np.float64], norm: Normalize, columns: Sequence[str], rows: Sequence[str]) -> None:
+def panel(
+    ax: Axes, values: NDArray[np.float64], norm: Normalize, columns: Sequence[str], rows: Sequence[str], decimals: int = 1
+) -> None:
     """Draws f64[rows, columns], fractions, NaN where there is none (hatched); positive is better.
 
     Args:
       ax: the axes, as large as `CELL` and `ROW` say.
-      values: what is written into the cells, in points with one decimal.
+      values: what is written into the cells, in points.
       norm: as `limits` gives it, the same for all panels of a figure.
       columns: labels below.
       rows: labels on the left, empty where a neighbour has them.
+      decimals: of the texts.
     """
     ax.pcolormesh(np.ma.masked_invalid(100 * values), cmap=_MAP, norm=norm, edgecolors="white", linewidth=0.8)
     for (y, x), value in np.ndenumerate(values):
@@ -48,8 +51,8 @@ def panel(ax: Axes, values: NDArray[np.float64], norm: Normalize, columns: Seque
             continue
         red, green, blue, _ = _MAP(norm(100 * value))
         ink = "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"
-        text = points(float(value))
-        weight = "bold" if value > 0 and text != "0.0" else "normal"
+        text = points(float(value), decimals)
+        weight = "bold" if value > 0 and float(text) != 0 else "normal"
         ax.text(x + 0.5, y + 0.5, text, ha="center", va="center_baseline", fontsize=8, color=ink, fontweight=weight)
     ax.invert_yaxis()
     ax.tick_params(length=0, pad=3)

@@ -42,7 +42,7 @@ class _Grid:
     decimals: int
 
 
-def draw(cells: pd.DataFrame, narrow: pd.DataFrame) -> Figure:
+def draw(cells: pd.DataFrame, narrow: pd.DataFrame, stacked: bool = False) -> Figure:
     """Draws the cells: a panel per upstream set, a row per model, columns by dropout and level, and the narrow column.
 
     Text is accuracy in percent, an integer, or with one decimal where a panel has up to eight columns. A cell without a run is
@@ -52,6 +52,7 @@ def draw(cells: pd.DataFrame, narrow: pd.DataFrame) -> Figure:
     Args:
       cells: columns ds, name, do, aug, value in this order, as `bench.report.heatmap.cells` returns them.
       narrow: columns ds, name, value.
+      stacked: whether panels are one below the other, to be read in a column of text, not side by side as in the paper.
 
     Returns:
       A figure of its own, unknown to pyplot.
@@ -70,8 +71,10 @@ def draw(cells: pd.DataFrame, narrow: pd.DataFrame) -> Figure:
     cell = max(0.34 if grid.decimals == 0 else 0.48, 1.45 / n_levels)
     left = 0.25 + 0.078 * max(len(r) for r in rows)
     panel = cell * len(columns) + _GAP + _NARROW
-    width = max(left + len(sets) * panel + (len(sets) - 1) * _PAD + 0.15, 6.6)
-    height = _TITLE + _HEADER + 0.26 + _ROW * len(rows) + _TICKS + _FOOT
+    across, down = (1, len(sets)) if stacked else (len(sets), 1)
+    block = _HEADER + 0.26 + _ROW * len(rows) + _TICKS
+    width = max(left + across * panel + (across - 1) * _PAD + 0.15, 6.6)
+    height = _TITLE + down * block + _FOOT
     fig = Figure(figsize=(width, height), facecolor="white")
     fig.text(
         0.1 / width,
@@ -80,10 +83,11 @@ def draw(cells: pd.DataFrame, narrow: pd.DataFrame) -> Figure:
         va="top",
         fontsize=10,
     )
-    base, tall = (_FOOT + _TICKS) / height, _ROW * len(rows) / height
+    tall = _ROW * len(rows) / height
     missing = diverged = 0
     for i, ds in enumerate(sets):
-        x = left + i * (panel + _PAD)
+        x = left + (0 if stacked else i) * (panel + _PAD)
+        base = (_FOOT + _TICKS + (len(sets) - 1 - i if stacked else 0) * block) / height
         main = fig.add_axes((x / width, base, cell * len(columns) / width, tall), label=ds)
         side = fig.add_axes(((x + cell * len(columns) + _GAP) / width, base, _NARROW / width, tall), label=f"{ds} reg - noreg")
         absent = np.array([[key not in known for key in row] for row in keys[ds]])
@@ -91,7 +95,9 @@ def draw(cells: pd.DataFrame, narrow: pd.DataFrame) -> Figure:
         missing, diverged = missing + int(absent.sum()), diverged + int(failed.sum())
         _panel(main, grid, matrices[ds], relative[ds], absent)
         main.set_title(plain(ds), fontsize=10, fontweight="bold", pad=22)
-        main.set_yticks(np.arange(len(rows)) + 0.5, [plain(r) for r in rows] if i == 0 else [""] * len(rows), fontsize=8.5)
+        main.set_yticks(
+            np.arange(len(rows)) + 0.5, [plain(r) for r in rows] if i == 0 or stacked else [""] * len(rows), fontsize=8.5
+        )
         _side(side, grid, sides[ds], (absent | failed).any(axis=1))
     _foot(fig, grid, missing, diverged, len(sets) * len(rows) * len(columns))
     return fig

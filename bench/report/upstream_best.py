@@ -11,15 +11,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.report import differences, order
-from bench.select.compare import compare
+from bench.select import chosen
 from bench.select.means import UNGROUPED, groups_of
-from bench.select.measures import REFERENCE
+from bench.select.pools import pools
 from bench.select.published import MINIVAL
-from bench.select.runs import require
+from bench.select.runs import ok, require, transfer_runs, upstream_runs
 from bench.select.validation import V2_OF
 
 _CHEAP = "upstream_best"
-V2 = "imagenet_v2"
 _LABELS = {V2_OF: f"{V2_OF} (V2)", MINIVAL: f"{V2_OF} (minival)"}
 _GAP = 0.35
 
@@ -27,17 +26,37 @@ _GAP = 0.35
 def of_table(table: pd.DataFrame, pool: str = "model") -> pd.DataFrame:
     """The cells of a table; where ImageNetV2 chooses for ImageNet-1k, with what minival would have chosen beside it.
 
+    They are those of `bench.select.compare.compare`, without looking at one pool after the other.
+
     Args:
       table: columns of `bench.records.schema`.
       pool: as of `bench.select.compare.compare`.
 
     Raises:
-      UserError: what `bench.select.compare.compare` raises, or nothing was transferred.
+      UserError: as `bench.select.pools.pools` and `bench.select.chosen.valued`, or nothing was transferred.
     """
-    found = compare(table, strategies=[_CHEAP, REFERENCE], pool=pool)
-    if not (found["adapt_ds"].eq(V2_OF) & found["val_split"].eq(V2)).any():
-        return cells(found)
-    return cells(found, compare(table.assign(adapt_final_val_v2=np.nan), strategies=[_CHEAP, REFERENCE], pool=pool))
+    competing = [checkpoints.assign(pool=name) for name, checkpoints in pools(table, None, pool).items()]
+    runs = pd.concat(competing, ignore_index=True) if competing else upstream_runs(table).iloc[:0].assign(pool="")
+    rows = transfer_runs(table)
+    rows = rows[rows["filename"].isin(runs["filename"])].merge(runs[["filename", "pool"]], on="filename")
+    require(rows, ())
+    first = chosen.recommended(runs, ["pool"])["filename"]
+    by_v2 = chosen.valued(rows, ["pool"])
+    minival = by_v2.assign(val=by_v2["adapt_final_val"].astype(float).where(ok(by_v2["adapt_status"])))
+    other = by_v2["adapt_ds"].eq(V2_OF) & by_v2["val"].notna() & (by_v2["val"] != minival["val"])
+    return cells(_compared(by_v2, first), _compared(minival, first) if other.any() else None)
+
+
+def _compared(rows: pd.DataFrame, first: pd.Series) -> pd.DataFrame:
+    """What `cells` needs of a comparison: a row per pool and task, the choice among runs of the `first` against that of all."""
+    keys = ["pool", "adapt_ds"]
+    facts = rows.assign(adapt_group=chosen.groups(rows)).groupby(keys)["adapt_group"].first()
+    cheap, all_of_it = (
+        chosen.best(some, keys).set_index(keys)["value"].reindex(facts.index)
+        for some in (rows[rows["filename"].isin(first)], rows)
+    )
+    frame = facts.to_frame().assign(strategy=_CHEAP, regret=all_of_it - cheap).reset_index()
+    return frame.rename(columns={"pool": "name"})
 
 
 def cells(comparison: pd.DataFrame, by_minival: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -68,12 +87,13 @@ def cells(comparison: pd.DataFrame, by_minival: pd.DataFrame | None = None) -> p
     return pd.concat(found, ignore_index=True)[["name", "adapt_ds", "value"]]
 
 
-def draw(cells: pd.DataFrame) -> Figure:
+def draw(cells: pd.DataFrame, foot: float = 0.0) -> Figure:
     """Draws the cells: a row per model, a column per task, and ImageNet-1k by minival in a panel of its own.
 
     Args:
       cells: columns name, adapt_ds, value, as the function `cells` returns them or `bench.select.published` reads them; tasks
         are drawn in order of appearance.
+      foot: inches that are left free below.
 
     Returns:
       A figure of its own, unknown to pyplot.
@@ -91,7 +111,7 @@ def draw(cells: pd.DataFrame) -> Figure:
     # Where there is no panel to tell it from, ImageNet-1k needs no word on how it was validated.
     labels = _LABELS if narrow else {}
     left = 0.35 + 0.075 * max(map(len, names))
-    bottom = 0.2 + 0.047 * max(len(labels.get(t, t)) for part in panels for t in part)
+    bottom = foot + 0.2 + 0.047 * max(len(labels.get(t, t)) for part in panels for t in part)
     inner = sum(differences.CELL * len(part) for part in panels) + _GAP * (len(panels) - 1)
     width = max(left + inner + 0.2, 5.6)
     body = differences.ROW * len(names)
