@@ -14,6 +14,7 @@ from bench import __version__
 from bench.errors import UserError
 from sweeps.commands.compare import compare
 from sweeps.commands.figure import figure
+from sweeps.commands.findings import findings
 from sweeps.commands.import_index import import_index
 from sweeps.commands.options import DATA, DEVICE, FOLDER, PRICE, SEED, TABLE, UPSTREAM
 from sweeps.commands.recommend import recommend
@@ -325,7 +326,7 @@ def report(table: Path, output: Path, title: str, scores: Path | None) -> None:
     write_page(read_table(table), output, title, {"table": table.name}, scores=read_scores(scores) if scores else None)
 
 
-for _command in (compare, figure, import_index, recommend, run, select, transfer):
+for _command in (compare, figure, findings, import_index, recommend, run, select, transfer):
     cli.add_command(_command)
 
 

@@ -1,0 +1,67 @@
+"""Fine-tuning with every image several times in a batch, augmented anew, against once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from bench.errors import UserError
+from bench.findings.effects import judged, paired
+from bench.findings.finding import Evidence, Finding, Untestable, Verdict
+from bench.findings.runs import tested
+from bench.points.tasks import TASKS
+from bench.select.published import _read as read
+from bench.select.runs import ok, transfer_runs
+from bench.select.validation import V2_OF
+
+_REPEATED = re.compile(r"-mult_\d+")
+
+
+def _measured(table: pd.DataFrame) -> pd.DataFrame:
+    transfers = transfer_runs(table)
+    transfers = transfers[ok(transfers["adapt_status"]) & transfers["adapt_final_test"].notna()]
+    facts = {"model": transfers["name"], "task": transfers["adapt_ds"], "test": transfers["adapt_final_test"].astype(float)}
+    found = pd.DataFrame({**facts, "run": transfers["adapt_filename"], "n": tested(transfers)})
+    found["once"] = [_once(str(run)) for run in found["run"]]
+    repeated = found[found["once"] != found["run"]]
+    both = repeated.merge(found, left_on="once", right_on="run", suffixes=("_a", "_b"))
+    if both.empty:
+        raise Untestable("no transfer was done both with repeated augmentation (-mult_N in its name) and without")
+    return both.rename(columns={"model_a": "model", "task_a": "task", "test_a": "a", "test_b": "b"})
+
+
+def _once(run: str) -> str:
+    """The transfer's name without its multiplicity; its checkpoint's name keeps its own."""
+    upstream, separator, rest = run.partition("--")
+    return upstream + separator + _REPEATED.sub("", rest)
+
+
+def _published(folder: Path) -> pd.DataFrame:
+    wide = read(folder / "repeated_augmentation.csv", ("model", "epochs", "multiplicity", "imagenet_top1"))
+    once, repeated = (
+        wide[side].set_index("model")["imagenet_top1"] / 100
+        for side in (wide["multiplicity"].eq(1), wide["multiplicity"].gt(1))
+    )
+    both = pd.DataFrame({"a": repeated, "b": once}).dropna().rename_axis("model").reset_index()
+    if both.empty:
+        raise UserError(f"{folder}: no model is given with repeated augmentation and without")
+    images = TASKS[V2_OF].test
+    return both.assign(task=V2_OF, n_a=images, n_b=images)
+
+
+def test(evidence: Evidence) -> Verdict:
+    """Judges test accuracy with repeated augmentation less that without, all else being equal."""
+    pairs = evidence.read(_measured, _published)
+    # A model may have several such pairs on a task: settings are no models, so each is taken by itself.
+    alone = pairs.assign(model=[f"{m} {i}" for i, m in enumerate(pairs["model"])])
+    return judged(paired(alone, general=False), "with repeated augmentation less without")
+
+
+FINDING = Finding(
+    "repeated-augmentation",
+    "Repeated augmentation adds about 0.1 point in fine-tuning",
+    '"ConvNets Match Vision Transformers at Scale", section 3',
+    test,
+)

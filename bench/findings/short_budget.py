@@ -1,0 +1,72 @@
+"""At a tenth of the epochs on the large set, augmentation and regularisation help the largest models only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from bench.findings.effects import slopes
+from bench.findings.finding import CONTRADICTED, NOT_SEPARABLE, SUPPORTED, Evidence, Finding, Untestable, Verdict
+from bench.findings.runs import cells, ended, short
+from bench.select.costs import image_flops
+from bench.select.published import fig4_cells
+
+_BAR = 0.5
+"""Points that a model must gain before it is said to be helped: half of what the published figure can show."""
+_FEWEST = 4
+"""Models that a trend over sizes needs."""
+_PIXELS = 224
+
+
+def gains(grid: pd.DataFrame) -> pd.DataFrame:
+    """What the best cell with augmentation or dropout has over the plain one: one row per model, columns name, size, gain.
+
+    Args:
+      grid: columns ds, name, do, aug, value, of one upstream set.
+
+    Returns:
+      By size, FLOPs of an image; gain in points.
+    """
+    bare = grid["aug"].eq("none") & grid["do"].eq(0)
+    plain, helped = (grid[side].groupby("name")["value"].max() for side in (bare, ~bare))
+    found = (100 * (helped - plain)).dropna().rename("gain").reset_index()
+    found["size"] = [image_flops(str(name), _PIXELS) for name in found["name"]]
+    return found.dropna().sort_values("size", ignore_index=True)
+
+
+def _measured(table: pd.DataFrame) -> pd.DataFrame:
+    return cells(ended(table))
+
+
+def test(evidence: Evidence) -> Verdict:
+    """Judges how the gain grows with the model, and whether the smaller half gains at all."""
+    grid = evidence.read(_measured, fig4_cells)
+    grid = grid[grid["ds"].map(lambda ds: short(str(ds))).astype(bool)]
+    if grid.empty:
+        raise Untestable("no upstream run is of the large set at a short budget (ds ending in _30)")
+    found = gains(grid)
+    if len(found) < _FEWEST:
+        raise Untestable(
+            f"{len(found)} models have both a plain run and one with AugReg at a short budget; {_FEWEST} are needed"
+        )
+    [slope] = slopes(found["gain"], np.log10(found["size"]))
+    smaller, largest = found["gain"].iloc[: len(found) // 2].mean(), found["gain"].iloc[-1]
+    why = (
+        f"the best run with AugReg has {smaller:+.1f} points over the plain one in the smaller half of the models,"
+        f" {largest:+.1f} in {found['name'].iloc[-1]}"
+    )
+    if slope.high < 0 or largest <= _BAR or smaller > _BAR:
+        verdict = CONTRADICTED
+    elif slope.low > 0:
+        verdict = SUPPORTED
+    else:
+        verdict, why = NOT_SEPARABLE, f"{why}; no trend over sizes can be told"
+    return Verdict(verdict, why, slope.value, slope.low, slope.high, "points per tenfold model", len(grid))
+
+
+FINDING = Finding(
+    "short-budget-largest-only",
+    "On ten times the data at a short budget, augmentation and regularisation help the largest models only",
+    '"How to train your ViT?", section 4.2 and Fig. 4 (middle)',
+    test,
+)

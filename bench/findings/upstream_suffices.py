@@ -1,0 +1,67 @@
+"""Choosing by upstream validation loses little against adapting everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.findings.effects import judged, paired
+from bench.findings.finding import Evidence, Finding, Untestable, Verdict
+from bench.findings.runs import images
+from bench.select.compare import compare
+from bench.select.measures import REFERENCE
+from bench.select.published import MINIVAL, upstream_vs_downstream
+from bench.select.runs import transfer_runs
+from bench.select.strategies.upstream_best import UPSTREAM_BEST
+from bench.select.validation import V2_OF, saw
+
+BAR = -0.01
+"""A point less still is "nearly as good"; where more is lost, that is an outlier."""
+_SHOWN = 3
+
+
+def _measured(table: pd.DataFrame) -> pd.DataFrame:
+    sets = transfer_runs(table)["ds"].value_counts()
+    if sets.empty:
+        raise Untestable("nothing was transferred")
+    # Upstream scores of different sets do not compare, so one set is taken: what most was transferred from, else the largest.
+    ds = max(sets.index, key=lambda s: (sets[s], -1.0 if pd.isna(images(s)) else images(s)))
+    found = compare(table, ds=[ds], strategies=[UPSTREAM_BEST.name, REFERENCE])
+    if saw(ds, V2_OF):
+        # By minival neither choice is one: that is a finding of its own.
+        found = found[~(found["adapt_ds"].eq(V2_OF) & found["val_split"].eq("val"))]
+    columns = {"name": "model", "adapt_ds": "task"}
+    sides = []
+    for side, strategy in (("a", UPSTREAM_BEST.name), ("b", REFERENCE)):
+        mine = found[found["strategy"].eq(strategy) & found["test"].notna()].rename(columns=columns)
+        names = {"test": side, "n_test": f"n_{side}", "adapt_filename": f"run_{side}"}
+        sides.append(mine[[*columns.values(), *names]].rename(columns=names))
+    return sides[0].merge(sides[1], on=["model", "task"])
+
+
+def _published(folder: Path) -> pd.DataFrame:
+    cells = upstream_vs_downstream(folder)
+    cells = cells[cells["adapt_ds"] != MINIVAL]
+    return cells.rename(columns={"name": "model", "adapt_ds": "task", "value": "a"}).assign(b=0.0)
+
+
+def test(evidence: Evidence) -> Verdict:
+    """Judges test accuracy of upstream's choice less that of the best of all by downstream validation; names the outliers."""
+    pairs = evidence.read(_measured, _published)
+    verdict = judged(paired(pairs), "test accuracy of upstream's choice less downstream's", BAR)
+    # A loss of exactly a point is within the bar, however it is rounded.
+    lost = (pairs["a"] - pairs["b"]).astype(float).round(9)
+    worst = lost[lost < BAR].sort_values()
+    first = pairs.loc[worst.index[:_SHOWN]]
+    names = [f"{m} on {t} {100 * (a - b):+.1f}" for m, t, a, b in first[["model", "task", "a", "b"]].itertuples(index=False)]
+    said = f"{len(worst)} of {len(pairs)} lose more than a point" + (f" ({'; '.join(names)})" if names else "")
+    return Verdict(**{**vars(verdict), "why": f"{verdict.why}; {said}"})
+
+
+FINDING = Finding(
+    "upstream-best-suffices",
+    "The checkpoint with the best upstream validation is nearly as good as the best after adapting all, with outliers",
+    '"How to train your ViT?", section 4.5 and Fig. 5 (left)',
+    test,
+)
