@@ -25,8 +25,8 @@ def _measured(table: pd.DataFrame) -> pd.DataFrame:
     if seen["adapt_final_val_v2"].isna().all():
         raise Untestable("no transfer to ImageNet-1k has an ImageNetV2 score (adapt_final_val_v2)")
     picks = rules(table, [seen["ds"].value_counts().index[0]]).dropna(subset=["test"])
-    v2, minival = (picks[picks["rule"] == rule].set_index("name") for rule in (V2, BY_MINIVAL))
-    both = v2.join(minival, lsuffix="_a", rsuffix="_b", how="inner").reset_index()
+    v2, minival = (picks[picks["rule"] == rule] for rule in (V2, BY_MINIVAL))
+    both = v2.merge(minival, on="name", suffixes=("_a", "_b"))
     names = {"name": "model", "test_a": "a", "test_b": "b", "adapt_filename_a": "run_a", "adapt_filename_b": "run_b"}
     images = TASKS[V2_OF].test
     return both.rename(columns=names).assign(task=V2_OF, n_a=images, n_b=images)

@@ -24,7 +24,7 @@ def _measured(table: pd.DataFrame) -> pd.DataFrame:
     transfers = transfers[ok(transfers["adapt_status"]) & transfers["adapt_final_test"].notna()]
     facts = {"model": transfers["name"], "task": transfers["adapt_ds"], "test": transfers["adapt_final_test"].astype(float)}
     found = pd.DataFrame({**facts, "run": transfers["adapt_filename"], "n": tested(transfers)})
-    found["once"] = [_once(str(run)) for run in found["run"]]
+    found["once"] = found["run"].map(lambda run: _once(str(run))).astype("string")
     repeated = found[found["once"] != found["run"]]
     both = repeated.merge(found, left_on="once", right_on="run", suffixes=("_a", "_b"))
     if both.empty:
