@@ -11,6 +11,7 @@ import pytest
 from bench import data
 from bench.cost.devices import DEVICES
 from bench.data import check
+from bench.findings import FINDINGS
 from bench.points import LEVELS, TASKS, UPSTREAM, VARIANTS, Transfer, Upstream, files, names
 from bench.points.datasets import PROPRIETARY_SETS
 from bench.points.progressive import PROGRESSIVE
@@ -242,6 +243,11 @@ def test_the_scores_are_these():
         for s in SCORES.values()
     ]
     assert [tuple(row.values()) for row in table(section("Scores"))] == expected
+
+
+def test_the_findings_are_these():
+    expected = [(f.name, f.claim, f.source) for f in FINDINGS.values()]
+    assert [tuple(row.values()) for row in table(section("Findings"))] == expected
 
 
 def test_the_progressive_schedules_are_these():

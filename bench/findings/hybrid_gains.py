@@ -60,6 +60,6 @@ def test(evidence: Evidence) -> Verdict:
 FINDING = Finding(
     "hybrid-gains-with-data",
     "A hybrid of convolution and attention goes on gaining with data",
-    '"CoAtNet", section 4.2 and Tables 4 and 5',
+    '"CoAtNet", Tables 4 and 5',
     test,
 )

@@ -73,6 +73,6 @@ def test(evidence: Evidence) -> Verdict:
 FINDING = Finding(
     "larger-patch",
     "A larger patch is to be preferred to a smaller model",
-    '"How to train your ViT?", section 4.6 and Fig. 6 (right)',
+    '"How to train your ViT?", Fig. 6 (right)',
     test,
 )

@@ -56,6 +56,6 @@ def _adding(rows: pd.DataFrame) -> str | None:
 FINDING = Finding(
     "prefer-augmentation",
     "Augmentation is to be preferred to regularisation",
-    '"How to train your ViT?", section 4.6 and Fig. 4',
+    '"How to train your ViT?", Figures 4 and 7',
     test,
 )

@@ -67,6 +67,6 @@ def test(evidence: Evidence) -> Verdict:
 FINDING = Finding(
     "short-budget-largest-only",
     "On ten times the data at a short budget, augmentation and regularisation help the largest models only",
-    '"How to train your ViT?", section 4.2 and Fig. 4 (middle)',
+    '"How to train your ViT?", Fig. 4 (middle)',
     test,
 )
