@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from claims import CASES, MODELS, finetuned, law, minival, run, table, together, upstream
+from claims import CASES, MODELS, Run, finetuned, law, minival, rates, run, table, together, upstream
+from released_like import released_like
+from sklearn.linear_model import LinearRegression
 
 from bench.errors import UserError
 from bench.findings import FINDINGS
@@ -70,6 +72,9 @@ def test_runs_that_diverged_do_not_count(name):
 def test_the_effect_is_the_mean_difference_in_points():
     expected = 100 * np.mean([0.03 - 0.001 * (i % 2) for i in range(len(MODELS))])
     assert on("prefer-augmentation", CASES["prefer-augmentation"][0]).effect == pytest.approx(expected, abs=1e-9)
+    assert on("tenth-not-recovered", CASES["tenth-not-recovered"][0]).effect == pytest.approx(10.0, abs=1e-9)
+    expected = 100 * np.mean([0.01 - 0.001 * (i % 3) for i in range(len(MODELS))])
+    assert on("augreg-worth-tenfold", CASES["augreg-worth-tenfold"][0]).effect == pytest.approx(expected, abs=1e-9)
     # Four pairs of 100 against 50, 51, 52 and 53 seconds.
     saved = 100 * (1 - np.exp(np.mean(np.log(np.array([50, 51, 52, 53]) / 100))))
     assert on("progressive-saves-time", CASES["progressive-saves-time"][0]).effect == pytest.approx(saved, abs=1e-9)
@@ -104,6 +109,59 @@ def test_a_higher_rate_that_fine_tunes_best_is_counted():
     assert "in 1 of 1 cases a higher rate than that of the lowest loss fine-tunes best" in found.why
 
 
+def test_test_accuracy_chooses_nothing():
+    """A checkpoint with less upstream validation and a transfer with less downstream validation do not count, however good."""
+    rows = CASES["more-data-more-generic"][0]
+    again = run(MODELS[0], "i1k", 0.4, aug="light1").to("cifar100", 0.99)
+    worse = run(MODELS[0], "i1k").to("cifar100", 0.99, 0.1, lr=0.03)
+    assert repr(on("more-data-more-generic", [*rows, again, worse])) == repr(on("more-data-more-generic", rows))
+    # With more validation they would.
+    assert on("more-data-more-generic", [*rows, worse | {"adapt_final_val": 0.99}]).effect < 3
+
+
+def test_transfer_is_from_the_largest_set_not_from_the_best():
+    rows = CASES["transfer-beats-scratch"][0]
+    better = [run(m, "i1k", 0.9).to("oxford_iiit_pet", 0.99, steps=500) for m in MODELS]
+    shorter = [run(m, "i21k", 0.9, epochs=30.0).to("oxford_iiit_pet", 0.99, steps=500) for m in MODELS]
+    assert repr(on("transfer-beats-scratch", [*rows, *better, *shorter])) == repr(on("transfer-beats-scratch", rows))
+    # What was trained on the task's own images is no transfer.
+    own = [r.to("oxford_iiit_pet", 0.99, steps=500) for r in rows if isinstance(r, Run)]
+    assert "no model was both trained from scratch" in on("transfer-beats-scratch", own).why
+
+
+def test_only_models_that_are_as_fast_and_as_deep_are_set_against_each_other():
+    found = on("larger-patch", CASES["larger-patch"][0])
+    assert found.effect == pytest.approx(5.0, abs=1e-9)
+    assert "(B/32 against Ti/16 +5.0)" in found.why
+    deep = run("R50+L/32", "i21k").to("imagenet2012", 0.9, speed=3000.0)
+    assert repr(on("larger-patch", [*CASES["larger-patch"][0], deep])) == repr(found)
+    slow = [r | {"infer_samples_per_sec": 1000.0} if r["name"] == "B/32" else r for r in CASES["larger-patch"][0]]
+    assert "B/32 against S/16" in on("larger-patch", slow).why
+
+
+def test_times_of_different_devices_do_not_compare():
+    rows = [r.row for r in CASES["progressive-saves-time"][0]]
+    there = [r | {"device": "cpu"} if "-prog_" in r["filename"] else r for r in rows]
+    assert on("progressive-saves-time", there).verdict == NOT_TESTABLE
+
+
+def test_repeats_of_pre_training_are_not_those_of_fine_tuning():
+    one = run("NFNet-F0", "i1k", multiplicity=4)
+    rows = [one.to("imagenet2012", 0.8), one.to("imagenet2012", 0.83, multiplicity=2)]
+    assert on("repeated-augmentation", rows).effect == pytest.approx(3.0, abs=1e-9)
+    once = run("NFNet-F0", "i1k").to("imagenet2012", 0.5)
+    assert on("repeated-augmentation", [once, rows[0]]).verdict == NOT_TESTABLE
+
+
+def test_a_table_that_rounds_to_the_published_figure_says_what_the_figure_says(published):
+    names = ["short-budget-largest-only", "prefer-augmentation", "minival-misleads"]
+    found = verdicts(released_like(v2=True), findings=names).set_index("finding")
+    assert found["verdict"].eq(SUPPORTED).all()
+    # A cell is within half a point of its percent, hence a difference of two within a point.
+    assert found.at[names[1], "effect"] == pytest.approx(published.at[names[1], "effect"], abs=1)
+    assert found.at[names[0], "effect"] == pytest.approx(published.at[names[0], "effect"], abs=1)
+
+
 def test_imagenet_by_minival_alone_says_nothing_of_either_choice():
     """Where ImageNetV2 scores are missing, upstream's choice is not judged by what minival picks."""
     rows = [{**r, "adapt_final_val_v2": None} for r in minival(0.1)]
@@ -112,7 +170,7 @@ def test_imagenet_by_minival_alone_says_nothing_of_either_choice():
 
 
 def test_few_models_are_judged_by_their_images_and_unknown_images_not_at_all():
-    rows = CASES["augreg-worth-tenfold"][0][:6]
+    rows = CASES["augreg-worth-tenfold"][0][:8]
     assert "the images of 2 comparisons" in on("augreg-worth-tenfold", rows).why
     own = {"adapt_ds": "my_birds", "adapt_n_test": None}
     unknown = [r | own | {"adapt_filename": r["adapt_filename"].replace("imagenet2012", "my_birds")} for r in rows]
@@ -161,6 +219,20 @@ def test_the_published_frontier_has_the_known_exponent(published):
     assert "0.7% off" in row["why"]
     # The paper: more than one epoch from about 5,000 core-hours on.
     assert "4.82e+03 [3.53e+03, 6.07e+03] core-hours" in published.loc["size-and-epochs-together", "why"]
+
+
+def test_a_rate_that_falls_with_epochs_alone_is_not_what_is_claimed():
+    found = on("best-lr-falls", list(rates(lambda i, j: 4 - j - i % 2)))
+    assert found.verdict == NOT_SEPARABLE
+    assert found.high < 0
+
+
+def test_the_gain_of_size_at_equal_loss_takes_the_curvature_out(published):
+    table = pd.read_csv(FOLDER / "nfnet_scaling.csv").dropna(subset=["imagenet_top1"])
+    loss, size = np.log(table["validation_loss"]), np.log2(table["tpu_v4_core_khours"] / table["epochs"])
+    fitted = LinearRegression().fit(np.column_stack([loss, loss**2, size]), table["imagenet_top1"])
+    assert published.at["finetuning-prefers-larger", "effect"] == pytest.approx(fitted.coef_[2], abs=1e-6)
+    assert published.at["finetuning-prefers-larger", "low"] == pytest.approx(0.187, abs=0.001)
 
 
 def test_the_published_pairs_of_equal_compute_are_found(published):

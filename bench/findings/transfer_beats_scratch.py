@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.findings.effects import judged, paired
 from bench.findings.finding import Evidence, Finding, Untestable, Verdict
-from bench.findings.runs import ADAPTED, adapted, ended, images, published, short, sides, tops
+from bench.findings.runs import ADAPTED, adapted, ended, images, published, sides, tops
 from bench.points.tasks import TASKS
 from bench.select.validation import V2_OF, upstream_set
 
@@ -33,8 +33,9 @@ def _measured(table: pd.DataFrame) -> pd.DataFrame:
     reached = adapted(table, tops(runs))
     reached = reached[reached["ds"].map(_task) != reached["task"]]
     # Of the sets that a model was transferred from the largest counts: to take the best would be to choose by test.
-    order = reached.assign(images=reached["ds"].map(images), short=reached["ds"].map(short))
-    order = order.sort_values(["images", "short", "ds"], ascending=[False, True, True], kind="stable")
+    # Names of short budgets follow those of their sets.
+    order = reached.assign(images=reached["ds"].map(images))
+    order = order.sort_values(["images", "ds"], ascending=[False, True], kind="stable")
     pairs = sides(order.groupby(["name", "task"]).head(1)[list(ADAPTED)], own[["ds", "name", "task", "test", "n_test", "run"]])
     if pairs.empty:
         raise Untestable("no model was both trained from scratch on a task's images and transferred to it")
