@@ -12,7 +12,7 @@ from bench.findings.effects import judged, paired
 from bench.findings.finding import Evidence, Finding, Untestable, Verdict
 from bench.findings.runs import tested
 from bench.points.tasks import TASKS
-from bench.select.published import _read as read
+from bench.select.published import read
 from bench.select.runs import ok, transfer_runs
 from bench.select.validation import V2_OF
 

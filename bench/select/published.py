@@ -43,7 +43,7 @@ def vtab_full(folder: Path = FOLDER) -> pd.DataFrame:
     Raises:
       UserError: a file is missing, or has other columns.
     """
-    wide = _read(folder / VTAB, ("name", "ds", *(task.removeprefix("vtab_") for task in FULL)))
+    wide = read(folder / VTAB, ("name", "ds", *(task.removeprefix("vtab_") for task in FULL)))
     facts = _imagenet(folder)
     wide = wide.rename(columns={task.removeprefix("vtab_"): task for task in FULL})[["name", "ds", *FULL]]
     rows = wide.melt(["name", "ds"], var_name="task", value_name="test").merge(facts, on=["name", "ds"], validate="many_to_one")
@@ -89,7 +89,7 @@ def upstream_vs_downstream(folder: Path = FOLDER) -> pd.DataFrame:
       UserError: the file is missing, or has other columns.
     """
     tasks = ("imagenet2012", "cifar100", "oxford_iiit_pet", "resisc45", "kitti", MINIVAL)
-    wide = _read(folder / FIGURE_5, ("name", *tasks))
+    wide = read(folder / FIGURE_5, ("name", *tasks))
     cells = wide.melt("name", list(tasks), var_name="adapt_ds", value_name="value")
     return cells.assign(value=cells["value"] / 100)
 
@@ -108,7 +108,7 @@ def imagenet_transfer(folder: Path = FOLDER) -> pd.DataFrame:
     columns = {f"{ds}_{px}": (ds, px, "upstream_best") for px in (224, 384) for ds in _SETS}
     columns |= {"i1k_upstream_224": ("i1k", 224, "as_it_is"), "i21k_v2_384": ("i21k", 384, "imagenet_v2")}
     columns |= {"jft300m_384": ("jft300m", 384, "")}
-    wide = _read(folder / IMAGENET, ("name", "params_millions", "img_per_sec_224", "img_per_sec_384", *columns))
+    wide = read(folder / IMAGENET, ("name", "params_millions", "img_per_sec_224", "img_per_sec_384", *columns))
     found = []
     for column, (ds, px, rule) in columns.items():
         facts = {"name": wide["name"], "ds": ds, "resolution": px, "rule": rule, "test": wide[column] / 100}
@@ -127,7 +127,7 @@ def image_text(folder: Path = FOLDER) -> pd.DataFrame:
       UserError: the file is missing, or has other columns.
     """
     scores = ("final_val", "imagenet_0shot", *(f"{d}_{way}" for d in ("coco", "flickr") for way in ("i2t", "t2i")))
-    wide = _read(folder / IMAGE_TEXT, ("name", "ds", "aug", "wd", "do", *scores))
+    wide = read(folder / IMAGE_TEXT, ("name", "ds", "aug", "wd", "do", *scores))
     return wide.assign(aug=wide["aug"].map(_LEVELS), **{score: wide[score] / 100 for score in scores})
 
 
@@ -140,7 +140,7 @@ def fig4_cells(folder: Path = FOLDER) -> pd.DataFrame:
     Raises:
       UserError: the file is missing, or has other columns.
     """
-    wide = _read(folder / FIGURE_4, ("ds", "name", "do", *_LEVELS))
+    wide = read(folder / FIGURE_4, ("ds", "name", "do", *_LEVELS))
     return _long(wide, ["ds", "name", "do"])
 
 
@@ -153,7 +153,7 @@ def fig4_narrow(folder: Path = FOLDER) -> pd.DataFrame:
     Raises:
       UserError: the file is missing, or has other columns.
     """
-    wide = _read(folder / FIGURE_4_NARROW, ("ds", "name", "reg_minus_noreg"))
+    wide = read(folder / FIGURE_4_NARROW, ("ds", "name", "reg_minus_noreg"))
     return wide[["ds", "name"]].assign(value=wide["reg_minus_noreg"] / 100)
 
 
@@ -166,7 +166,7 @@ def fig7_cells(folder: Path = FOLDER) -> pd.DataFrame:
     Raises:
       UserError: the file is missing, or has other columns.
     """
-    return _long(_read(folder / FIGURE_7, ("ds", "name", *_LEVELS)), ["ds", "name"])
+    return _long(read(folder / FIGURE_7, ("ds", "name", *_LEVELS)), ["ds", "name"])
 
 
 def _long(wide: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -177,7 +177,7 @@ def _long(wide: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def _imagenet(folder: Path) -> pd.DataFrame:
     """Columns name, ds, params, seen, imagenet_224, imagenet_384."""
     columns = [f"{ds}_{px}" for px in (224, 384) for ds in _SETS]
-    wide = _read(folder / IMAGENET, ("name", "params_millions", *columns))
+    wide = read(folder / IMAGENET, ("name", "params_millions", *columns))
     found = []
     for ds, seen in _SETS.items():
         facts = {"name": wide["name"], "ds": ds, "params": 1e6 * wide["params_millions"], "seen": seen}
@@ -185,7 +185,7 @@ def _imagenet(folder: Path) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
         # Integers have no -0, which the figures print.
         frame = pd.read_csv(path, dtype=dict.fromkeys(_LEVELS, "float64"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.select.published import FOLDER
-from bench.select.published import _read as read
+from bench.select.published import read
 
 NFNET_SET = "jft4b"
 """Upstream set of all runs of the NFNet paper."""
