@@ -319,10 +319,14 @@ def report(table: Path, output: Path, title: str, scores: Path | None) -> None:
     from bench.records.scores import read_scores
     from bench.records.table import read_table
     from bench.report.page import write_page
+    from sweeps.repeating import commands
 
     if output.suffix != ".html":
         raise UserError(f"{output}: a page is an .html file")
-    write_page(read_table(table), output, title, {"table": table.name}, scores=read_scores(scores) if scores else None)
+    found = read_table(table)
+    measured = read_scores(scores) if scores else None
+    known = commands(found["filename"].dropna()) if "filename" in found else {}
+    write_page(found, output, title, {"table": table.name}, scores=measured, commands=known)
 
 
 for _command in (compare, figure, import_index, recommend, run, select, transfer):
