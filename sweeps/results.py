@@ -62,6 +62,6 @@ def write_results(sweep: Sweep, workdir: Workdir, notes: Mapping[str, str]) -> p
         selection.save(selection.draw(compare_seeds(table, scores)), folder / SELECTION)
     recommended = recommend(table)
     export(folder / RECOMMENDED, to_text(recommended, "md"))
-    commands = dict.fromkeys(table["filename"].dropna(), [f"augreg run {workdir.sweep()}"])
+    commands = {name: [f"augreg run {workdir.sweep()}"] for name in table["filename"].dropna()}
     page.write_page(table, folder / PAGE, f"augreg-bench: {workdir.sweep()}", notes, scores=scores, commands=commands)
     return recommended

@@ -19,7 +19,7 @@ LEVELS = ("none", "light0", "light1", "medium1", "medium2", "strong1", "strong2"
 
 
 def full_table(seed=0):
-    """Returns 756 upstream runs with 68 transfers each, three of B/8 with 34, less one, in the released columns; the others are empty."""
+    """Returns 756 upstream runs with 68 transfers each, three of B/8 with 34, less one; only released columns have values."""
     rng = np.random.default_rng(seed)
     upstream = [(run, SETS[name]) for name in SWEEPS for run in named.find(name).upstream_points]
     rows = [

@@ -56,8 +56,8 @@ def write_page(
 ) -> None:
     """Writes the report of a table as one HTML file that loads nothing: script, style and figures are inside.
 
-    The script sorts and filters tables and shows the run behind a cell; without it the page is whole. Equal arguments give equal
-    bytes. All text is escaped.
+    The script sorts and filters tables and shows the run behind a cell; without it the page is whole. Equal arguments give
+    equal bytes. All text is escaped.
 
     Args:
       table: columns of `bench.records.schema`.
@@ -100,7 +100,7 @@ def render(
         policy=_POLICY.format(_hash(f"\n{script}")),
         style=Markup(_part("page.css")),
         script=Markup(script),
-        summary=f"{len(runs)} upstream runs of {', '.join(models)} on {', '.join(sets)}; {transfers} transfer runs compared.",
+        summary=f"{len(runs)} upstream runs of {', '.join(models)} on {', '.join(sets)}; {transfers:,} transfer runs compared.",
         cards=_cards(runs, models, transfers, stand),
         warnings=warnings(table if ds is None else table[table["ds"].isin(ds)]),
         recommended=page_tables.people(recommended, "Recommended checkpoint of each model."),
@@ -141,7 +141,7 @@ def _cards(runs: pd.DataFrame, models: list[str], transfers: int, stand: pd.Data
 
 
 def _runs(runs: pd.DataFrame, commands: Mapping[str, Sequence[str]], ids: list[str]) -> page_tables.Table:
-    shown = runs[[c for c in _RUN_COLUMNS if c in runs]]
+    shown = runs[[c for c in _RUN_COLUMNS if c in runs and (c == "final_val" or runs[c].notna().any())]]
     known = [tuple(commands.get(f, ())) for f in runs["filename"]]
     if any(known):
         shown = shown.assign(commands=known)

@@ -65,8 +65,8 @@ def behind(runs: pd.DataFrame) -> dict[tuple[str, str, float, str], int]:
       runs: as `bench.select.runs.upstream_runs` returns them.
 
     Returns:
-      Number of the run by (ds, name, do, aug): of those that ended well the best in `final_val`, the first of them where several
-      tie; no entry where none ended well.
+      Number of the run by (ds, name, do, aug): of those that ended well the best in `final_val`, the first of them where
+      several tie; no entry where none ended well.
     """
     scores = runs["final_val"].astype(float).where(ok(runs["status"]))
     found = {key: best(scores.loc[rows.index]) for key, rows in runs.groupby(KEYS)}

@@ -64,8 +64,8 @@ def findings(found: pd.DataFrame, caption: str) -> Table:
     """Claims with their verdicts.
 
     Args:
-      found: columns `claim` and `verdict`; of the others `why`, `effect` with `low`, `high` (its interval) and `unit`, `runs` and
-        `source` are shown where they are there.
+      found: columns `claim` and `verdict`; of the others `why`, `effect` with `low`, `high` (its interval) and `unit`, `runs`
+        and `source` are shown where they are there.
       caption: of the table.
     """
     shown = pd.DataFrame({heading: [_shown(v, c) for v in found[c]] for c, heading in _FINDING.items() if c in found})
