@@ -116,7 +116,8 @@ def control(driver, ask, name):
 
 def cell(driver, name, ds, aug, do):
     """Returns the link of the heatmap's cell, by the run that is the best there."""
-    of = small_table().query("name == @name and ds == @ds and aug == @aug and do == @do")
+    of = small_table()
+    of = of[(of["name"] == name) & (of["ds"] == ds) & (of["aug"] == aug) & (of["do"] == do)]
     best = of.sort_values("final_val").iloc[-1]
     [row] = [r for r in find(driver, "#runs-table tbody tr") if r.find_element("tag name", "th").text == best["filename"]]
     [link] = find(driver, f".heat a[href='#{row.get_attribute('id')}']")

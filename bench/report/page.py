@@ -144,7 +144,7 @@ def _runs(runs: pd.DataFrame, commands: Mapping[str, Sequence[str]], ids: list[s
     shown = runs[[c for c in _RUN_COLUMNS if c in runs and (c == "final_val" or runs[c].notna().any())]]
     known = [tuple(commands.get(f, ())) for f in runs["filename"]]
     if any(known):
-        shown = shown.assign(commands=known)
+        shown = shown.assign(commands=pd.Series(known, index=shown.index, dtype="object"))
     return page_tables.of(shown, "Every upstream run, under the released level names.", ids)
 
 

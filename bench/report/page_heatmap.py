@@ -6,6 +6,7 @@ The cells, their order and what colour means are those of the figure (`bench.rep
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ class Heatmap:
     notes: list[str]
 
 
-def behind(runs: pd.DataFrame) -> dict[tuple[str, str, float, str], int]:
+def behind(runs: pd.DataFrame) -> dict[tuple[Any, ...], int]:
     """Which run every cell of the heatmap shows.
 
     Args:
@@ -69,8 +70,11 @@ def behind(runs: pd.DataFrame) -> dict[tuple[str, str, float, str], int]:
       several tie; no entry where none ended well.
     """
     scores = runs["final_val"].astype(float).where(ok(runs["status"]))
-    found = {key: best(scores.loc[rows.index]) for key, rows in runs.groupby(KEYS)}
-    return {(str(ds), str(name), float(do), str(aug)): i for (ds, name, do, aug), i in found.items() if i is not None}
+    found: dict[tuple[Any, ...], int] = {}
+    for key, rows in runs.groupby(KEYS):
+        if (first := best(scores.loc[rows.index])) is not None:
+            found[tuple(key)] = int(first)
+    return found
 
 
 def heatmaps(table: pd.DataFrame, runs: pd.DataFrame, ids: list[str]) -> Heatmap:
