@@ -125,6 +125,12 @@ def test_the_heatmap_shows_cells_gaps_and_failures():
     assert "The best cell is ViT-mu on mnist5k with heavy1 and dropout 0: 92.0%." in PAGE
 
 
+def test_without_regularised_runs_there_is_no_narrow_column():
+    table = demo()
+    [cells] = heat(render(table[table["do"] == 0], "Demo", {})).values()
+    assert [(text, state) for _, text, state, _ in cells] == [("90.0", "even"), ("91.0", "up"), ("92.0", "up")]
+
+
 def test_a_cell_leads_to_the_run_that_it_shows():
     rows = dict(re.findall(r'<tr data-key="\d+" id="(run-\d+)"><th scope="row">(.*?)</th>', PAGE))
     assert len(rows) == 5

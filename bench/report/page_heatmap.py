@@ -42,12 +42,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Panel:
-    """The heatmap of one upstream set: `groups` of columns (heading and width), their headings, and the rows by model."""
+    """The heatmap of one upstream set: `groups` of columns (heading and width), their headings, and the rows by model.
+
+    Where `narrow`, the last column is what regularisation adds, and in no group.
+    """
 
     ds: str
     groups: list[tuple[str, int]]
     columns: list[str]
     rows: list[tuple[str, list[Cell]]]
+    narrow: bool
 
 
 @dataclass(frozen=True)
@@ -113,9 +117,15 @@ def heatmaps(table: pd.DataFrame, runs: pd.DataFrame, ids: list[str]) -> Heatmap
         return Cell(points(value), _SIDE, None, *_colour(value, widest))
 
     groups = [(f"Regularization {do:g}" if do else "No regularization", len(levels)) for do in rates]
-    headings = [*(order.paper_level(aug) for _, aug in columns), _SIDE]
+    # Without regularised runs, or without others, there is nothing to put into the narrow column.
+    narrow = len(rates) > 1 and rates[0] == 0
+    headings = [*(order.paper_level(aug) for _, aug in columns), *([_SIDE] if narrow else [])]
+
+    def row(ds: str, name: str) -> list[Cell]:
+        return [*(cell(ds, name, *column) for column in columns), *([side(ds, name)] if narrow else [])]
+
     panels = [
-        Panel(ds, groups, headings, [(n, [*(cell(ds, n, *c) for c in columns), side(ds, n)]) for n in models])
+        Panel(ds, groups, headings, [(name, row(ds, name)) for name in models], narrow)
         for ds in order.upstream_sets(cells["ds"])
     ]
     return Heatmap(panels, f"{100 * widest:.1f}", _notes(cells, len(panels) * len(models) * len(columns)))
