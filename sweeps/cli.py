@@ -316,14 +316,20 @@ def heatmap(table: Path, output: Path | None, cells_csv: Path | None) -> None:
 @click.option("--title", default="augreg-bench", show_default=True, help="The page's heading.")
 @click.option("--scores", type=click.Path(path_type=Path), help="Scores of probes, for the strategies that need them.")
 def report(table: Path, output: Path, title: str, scores: Path | None) -> None:
-    """Write one self-contained page: recommendation, heatmap, selection, all runs, provenance."""
+    """Write one self-contained page: recommendation, heatmap, selection, findings, all runs, provenance."""
+    from bench.findings.verdicts import verdicts
     from bench.records.scores import read_scores
     from bench.records.table import read_table
     from bench.report.page import write_page
+    from sweeps.repeating import commands
 
     if output.suffix != ".html":
         raise UserError(f"{output}: a page is an .html file")
-    write_page(read_table(table), output, title, {"table": table.name}, scores=read_scores(scores) if scores else None)
+    found = read_table(table)
+    measured = read_scores(scores) if scores else None
+    known = commands(found["filename"].dropna()) if "filename" in found else {}
+    notes = {"table": table.name}
+    write_page(found, output, title, notes, scores=measured, findings=verdicts(found), commands=known)
 
 
 for _command in (compare, figure, findings, import_index, recommend, run, select, transfer):

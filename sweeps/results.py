@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -45,6 +46,7 @@ def write_results(sweep: Sweep, workdir: Workdir, notes: Mapping[str, str]) -> p
       workdir: whose records are drawn.
       notes: what the page says about the sweep, by heading.
     """
+    from bench.findings.verdicts import verdicts
     from bench.report import heatmap, page, selection
     from bench.report.recommended import recommend
     from bench.report.text import to_text
@@ -62,5 +64,7 @@ def write_results(sweep: Sweep, workdir: Workdir, notes: Mapping[str, str]) -> p
         selection.save(selection.draw(compare_seeds(table, scores)), folder / SELECTION)
     recommended = recommend(table)
     export(folder / RECOMMENDED, to_text(recommended, "md"))
-    page.write_page(table, folder / PAGE, f"augreg-bench: {workdir.sweep()}", notes, scores=scores)
+    commands = {name: [f"augreg run {workdir.sweep()}"] for name in table["filename"].dropna()}
+    more: dict[str, Any] = {"scores": scores, "findings": verdicts(table), "commands": commands}
+    page.write_page(table, folder / PAGE, f"augreg-bench: {workdir.sweep()}", notes, **more)
     return recommended

@@ -1,15 +1,22 @@
+import base64
+import hashlib
 import html
 import re
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from full_table import full_table
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.errors import UserError
 from bench.points.tasks import TASKS
 from bench.records.schema import COLUMNS
 from bench.report.page import render, write_page
+from bench.report.page_heatmap import behind
 from bench.report.provenance import warnings
+from sweeps.repeating import commands
 
 HOSTILE = "<script>alert('x')</script>&$\\frac"
 
@@ -61,23 +68,151 @@ PAGE = render(demo(), "Demo", {"Sweep": "small"})
 
 def test_the_page_loads_nothing():
     elements = Elements(PAGE).found
-    assert not [tag for tag, _ in elements if tag in ("script", "link", "iframe", "object", "base")]
+    assert not [tag for tag, _ in elements if tag in ("link", "iframe", "object", "base")]
     assert not re.search(r"https?://|@import|url\(", PAGE)
     assert not [a for _, attrs in elements for a in attrs if a.startswith("on")]
     sources = [attrs["src"] for _, attrs in elements if "src" in attrs]
-    assert len(sources) == 3
+    assert len(sources) == 2
     assert all(s.startswith("data:image/svg+xml;base64,") for s in sources)
 
 
-def test_images_have_texts_and_tables_captions():
+def test_the_browser_is_told_to_load_nothing_and_to_run_no_other_script():
+    elements = Elements(PAGE).found
+    [script] = re.findall(r"<script>(.*?)</script>", PAGE, re.DOTALL)
+    assert [attrs for tag, attrs in elements if tag == "script"] == [{}]
+    [policy] = [attrs["content"] for tag, attrs in elements if attrs.get("http-equiv") == "Content-Security-Policy"]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+    assert not {"connect-src", "font-src", "frame-src", "object-src"} & set(rules)
+
+
+def test_images_have_texts_and_tables_names():
     elements = Elements(PAGE).found
     alts = [attrs["alt"] for tag, attrs in elements if tag == "img"]
-    assert "6 cells, 1 of them missing" in alts[0]
-    assert "none" not in alts[0]
-    assert "heavy1 and dropout 0: 92.0%" in alts[0]
-    assert "The regret of upstream_best lies between" in alts[1]
-    tags = [tag for tag, _ in elements]
-    assert tags.count("table") == tags.count("caption") == 6
+    assert "The regret of upstream_best lies between" in alts[0]
+    tables = [attrs for tag, attrs in elements if tag == "table"]
+    named = [attrs for attrs in tables if "aria-labelledby" in attrs]
+    ids = {attrs["id"] for _, attrs in elements if "id" in attrs}
+    assert len(named) == 1
+    assert named[0]["aria-labelledby"] in ids
+    assert [tag for tag, _ in elements].count("caption") == len(tables) - 1 == 6
+
+
+def heat(page):
+    """Returns the cells of every heatmap, (run or None, text, class), by the set and the model."""
+    found = {}
+    for ds, body in re.findall(r"<h3[^>]*>(.*?)</h3>.*?<tbody>(.*?)</tbody>", page, re.DOTALL):
+        for model, row in re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', body, re.DOTALL):
+            cells = re.findall(r'<td class="([\w ]+)" style="--d:(\d+)">(.*?)</td>', row)
+            texts = [re.sub("<.*?>", "", inner) for _, _, inner in cells]
+            runs = [(re.findall(r'href="#(.*?)"', inner) or [None])[0] for _, _, inner in cells]
+            found[ds, model] = [
+                (*each, int(d)) for *each, d in zip(runs, texts, *list(zip(*cells, strict=True))[:2], strict=True)
+            ]
+    return found
+
+
+def test_the_heatmap_shows_cells_gaps_and_failures():
+    (key, cells), *others = heat(PAGE).items()
+    assert (key, others) == (("mnist5k", "ViT-mu"), [])
+    # none, light1, strong1 without regularisation, then with 0.1; then reg - noreg.
+    assert [text for _, text, _, _ in cells] == ["90.0", "91.0", "92.0", "90.0", "\N{MULTIPLICATION SIGN}", "missing", "-2.0"]
+    assert [state.split()[0] for _, _, state, _ in cells] == ["even", "up", "up", "even", "diverged", "missing", "down"]
+    # The colour: a share of the largest difference, 2 points.
+    assert [strength for *_, strength in cells] == [0, 50, 100, 0, 0, 0, 100]
+    assert "1 of 6 cells are missing (hatched). 1 of 6 cells diverged" in PAGE
+    assert "The best cell is ViT-mu on mnist5k with heavy1 and dropout 0: 92.0%." in PAGE
+
+
+def test_without_regularised_runs_there_is_no_narrow_column():
+    table = demo()
+    [cells] = heat(render(table[table["do"] == 0], "Demo", {})).values()
+    assert [(text, state) for _, text, state, _ in cells] == [("90.0", "even"), ("91.0", "up"), ("92.0", "up")]
+
+
+def test_a_cell_leads_to_the_run_that_it_shows():
+    rows = dict(re.findall(r'<tr data-key="\d+" id="(run-\d+)"><th scope="row">(.*?)</th>', PAGE))
+    assert len(rows) == 5
+    [cells] = heat(PAGE).values()
+    assert [rows[run] for run, *_ in cells[:4]] == [
+        f"ViT-mu-{run}" for run in ("none-0.0", "light1-0.0", "strong1-0.0", "none-0.1")
+    ]
+    assert [run for run, *_ in cells[4:]] == [None, None, None]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from([0.0, 0.1]), st.none() | st.integers(0, 3)), min_size=1))
+def test_behind_a_cell_is_its_best_run_and_the_first_of_equals(rows):
+    frame = pd.DataFrame(rows, columns=["aug", "do", "final_val"]).assign(ds="i1k", name="B/16", status="ok")
+    expected = {}
+    for i, (aug, do, value) in enumerate(rows):
+        key = ("i1k", "B/16", do, aug)
+        if value is not None and (key not in expected or value > rows[expected[key]][2]):
+            expected[key] = i
+    assert behind(frame.astype({"final_val": "float64"})) == expected
+
+
+def test_commands_stand_with_the_run():
+    command = "augreg run demo && echo <x>"
+    page = render(demo(), "Demo", {}, commands={"ViT-mu-none-0.0": [command, "augreg two"]})
+    head, *rows = cells_of(page, "Every upstream run")
+    column = head.index("commands")
+    shown = {row[0]: row[column] for row in rows}
+    assert shown["ViT-mu-none-0.0"] == "<code>augreg run demo && echo <x></code><code>augreg two</code>"
+    assert shown["ViT-mu-none-0.1"] == ""
+    assert "echo &lt;x&gt;" in page
+    assert "commands" not in cells_of(PAGE, "Every upstream run")[0]
+
+
+def test_findings_have_a_section_with_their_intervals():
+    found = pd.DataFrame(
+        [
+            {"claim": "a < b", "verdict": "supported", "effect": 1.25, "low": 0.5, "high": 2.0, "unit": "points", "runs": 12},
+            {"claim": "c", "verdict": "not testable here", "effect": None, "low": None, "high": None, "unit": "", "runs": 0},
+        ]
+    )
+    page = render(demo(), "Demo", {}, findings=found)
+    head, first, second = cells_of(page, "Every claim")
+    assert head == ["claim", "verdict", "effect", "runs"]
+    assert first == ["a < b", "supported", "+1.25 [+0.5, +2] points", "12"]
+    assert second == ["c", "not testable here", "", "0"]
+    assert '<a href="#findings">' in page
+    assert "findings" not in re.sub(r"<style>.*?</style>|<script>.*?</script>", "", PAGE, flags=re.DOTALL)
+
+
+def test_rows_can_be_filtered_only_by_what_the_table_has():
+    # Of this model the number of parameters is known; how fast it is was not recorded.
+    assert [a["data-column"] for _, a in Elements(PAGE).found if "data-column" in a] == ["parameters"]
+    table = demo(infer_samples_per_sec=100.0, params=5e6)
+    asked = [a["data-column"] for _, a in Elements(render(table, "Demo", {})).found if "data-column" in a]
+    assert asked == ["parameters", "images/s"]
+
+
+@pytest.fixture(scope="module")
+def released():
+    return full_table()
+
+
+def test_a_table_of_the_released_size_makes_a_small_page_with_every_cell(released):
+    assert (len(released), released["filename"].nunique()) == (51_509, 759)
+    page = render(released, "Released", {}, commands=commands(released["filename"].unique()))
+    assert len(page.encode()) < 3_000_000
+    rows = re.findall(r'<tr data-key="\d+" id="(run-\d+)"><th scope="row">(.*?)</th>(.*?)</tr>', page)
+    names = {run: name for run, name, _ in rows}
+    assert len(names) == 759
+    runs = released.drop_duplicates("filename").set_index("filename")
+    highest = runs.groupby(["ds", "name", "do", "aug"])["final_val"].max()
+    cells = heat(page)
+    seen = {}
+    for (ds, model), row in cells.items():
+        for run, text, _, _ in row:
+            if run:
+                of = runs.loc[names[run]]
+                assert (of["ds"], of["name"], text) == (ds, model, f"{100 * of['final_val']:.1f}")
+                seen[ds, model, of["do"], of["aug"]] = of["final_val"]
+    assert seen == highest.to_dict()
+    assert len(seen) == 378 + 3
+    assert all(f"augreg transfer {name} --data" in body for _, name, body in rows if not name.startswith("B_8"))
 
 
 def test_runs_that_a_search_ended_early_are_counted_apart():
@@ -135,7 +270,7 @@ def test_upstream_sets_that_compete_are_pointed_out():
 def cells_of(page, caption):
     """Returns the rows of the table under a caption, its headings first."""
     found = re.search(f"<caption>{re.escape(caption)}.*?</table>", page, re.DOTALL)
-    rows = re.findall(r"<tr>(.*?)</tr>", found[0], re.DOTALL)
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", found[0], re.DOTALL)
     return [[html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)] for row in rows]
 
 
@@ -194,7 +329,7 @@ def test_both_validation_scores_of_imagenet_are_shown():
 
 def test_hostile_names_are_escaped():
     text = render(demo(name=HOSTILE), HOSTILE, {HOSTILE: HOSTILE})
-    assert "<script" not in text
+    assert text.count("<script") == 1
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;$\\frac" in text
 
 
@@ -208,7 +343,8 @@ def test_equal_tables_give_equal_bytes_whatever_the_row_order(tmp_path):
 def test_a_table_without_transfers_has_a_page():
     text = render(demo(tasks=()), "Upstream only", {})
     assert "nothing to compare" in text
-    assert text.count("<img") == 1
+    assert text.count("<img") == 0
+    assert heat(text)
 
 
 def test_errors(tmp_path):

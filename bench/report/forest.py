@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, NullLocator
 
 from bench.report import styles
 from bench.report.figures import plain, points
@@ -26,6 +26,7 @@ NEEDED = ("name", "adapt_ds", "adapt_group", "strategy", "test", "regret", "fine
 _ROW, _TOP, _BOTTOM, _GAP = 0.30, 0.55, 0.62, 0.15
 _REGRET, _TEXT, _COST = 3.9, 1.45, 1.7
 _TICKS = (-30, -10, -3, -1, 0, 1, 3, 10, 30, 100)
+_AMOUNT = EngFormatter(sep="")  # 1k, 10k, 1M: long numbers run into each other
 
 
 def draw(comparison: pd.DataFrame) -> Figure:
@@ -140,7 +141,7 @@ def _costs(ax: Axes, comparison: pd.DataFrame, names: list[str]) -> None:
     if shown:
         low, high = min(shown.values()), max(shown.values())
         ax.set_xlim(low / 1.6, high * (high / low * 4) ** 0.75)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else ""))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _AMOUNT(value) if value >= 1 else ""))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("fine-tunes (log scale)", fontsize=9)
 

@@ -1,24 +1,26 @@
-"""One HTML file with everything: recommended checkpoints, heatmap, comparison, runs and provenance."""
+"""One HTML file with everything: recommended checkpoints, heatmap, comparison, findings, runs and provenance."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
-import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from bench.records.atomic import export
-from bench.report import heatmap, order, regret_map, selection, standings, text
+from bench.report import order, page_tables, regret_map, selection, standings
 from bench.report.figures import points, rendered
-from bench.report.provenance import missing_cells, provenance, warnings
+from bench.report.page_heatmap import heatmaps
+from bench.report.provenance import provenance, warnings
 from bench.report.recommended import recommend
+from bench.report.text import bounded
 from bench.select.compare import compare
 from bench.select.imagenet import rules
 from bench.select.means import means
@@ -27,21 +29,10 @@ from bench.select.strategies import STRATEGIES
 from bench.select.strategies.upstream_best import UPSTREAM_BEST
 
 _RUN_COLUMNS = ("filename", "name", "ds", "aug", "wd", "do", "sd", "lr", "epochs", "seed", "status", "final_val", "final_test")
-_PERCENT = ("val", "test", "test_low", "test_high", "final_val", "final_test")
-_POINTS = ("regret", "regret_low", "regret_high")
-_SENTENCES = {"reason", "why", "why this one", "fine-tune with", "chooses", "against upstream_best"}
-_NAMES = {"checkpoint", "weights", "filename", "adapt_filename"}
-"""Columns that hold names too long for a line."""
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{}'; base-uri 'none'; form-action 'none'"
+"""Content Security Policy: the browser itself refuses to load anything, or to run a script other than ours."""
 _DPI = 96
 """CSS pixels per inch of a figure."""
-
-
-@dataclass(frozen=True)
-class _Table:
-    caption: str
-    columns: list[str]
-    numbers: set[str]
-    rows: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -60,10 +51,13 @@ def write_page(
     notes: Mapping[str, object],
     ds: Iterable[str] | None = None,
     scores: pd.DataFrame | None = None,
+    findings: pd.DataFrame | None = None,
+    commands: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Writes the report of a table as one HTML file that loads nothing: no script, no style sheet, figures inside.
+    """Writes the report of a table as one HTML file that loads nothing: script, style and figures are inside.
 
-    Equal tables, titles and notes give equal bytes. All text is escaped.
+    The script sorts and filters tables and shows the run behind a cell; without it the page is whole. Equal arguments give
+    equal bytes. All text is escaped.
 
     Args:
       table: columns of `bench.records.schema`.
@@ -72,11 +66,13 @@ def write_page(
       notes: further lines for the provenance, such as the sweep's name; keys in the order given.
       ds: upstream sets from which checkpoints are chosen; None for all. The heatmap and the list of runs show all.
       scores: columns of `bench.records.scores`, for the strategies that need them; None for no probes.
+      findings: what `bench.report.page_tables.findings` shows, a row a claim; None for no such section.
+      commands: what repeats or uses an upstream run, by its `filename`; None where that is not known.
 
     Raises:
       UserError: the table lacks a column or is empty, `ds` is unknown, or the file cannot be written.
     """
-    export(Path(path), render(table, title, notes, ds, scores))
+    export(Path(path), render(table, title, notes, ds, scores, findings, commands))
 
 
 def render(
@@ -85,72 +81,79 @@ def render(
     notes: Mapping[str, object],
     ds: Iterable[str] | None = None,
     scores: pd.DataFrame | None = None,
+    findings: pd.DataFrame | None = None,
+    commands: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """The page of `write_page` as a string."""
     ds = None if ds is None else list(ds)
     compared, runs = compare(table, scores, ds), upstream_runs(table)
     recommended, both = recommend(table, ds), rules(table, ds)
-    source = resources.files("bench.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    ids = [f"run-{i}" for i in range(len(runs))]
+    averaged = means(compared)
+    stand = standings.standings(compared, averaged)
     models, sets = order.models(runs["name"]), order.upstream_sets(runs["ds"])
     transfers = int(compared.loc[compared["strategy"] == "adapt_all", "finetunes"].sum())
-    stand = standings.standings(compared)
-    return environment.from_string(source).render(
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    script = _part("page.js")
+    return environment.from_string(_part("page.html.j2")).render(
         title=title,
-        sentences=_SENTENCES,
-        names=_NAMES,
-        summary=f"{len(runs)} upstream runs of {', '.join(models)} on {', '.join(sets)}; {transfers} transfer runs compared.",
+        policy=_POLICY.format(_hash(f"\n{script}")),
+        style=Markup(_part("page.css")),
+        script=Markup(script),
+        summary=f"{len(runs)} upstream runs of {', '.join(models)} on {', '.join(sets)}; {transfers:,} transfer runs compared.",
+        cards=_cards(runs, models, transfers, stand),
         warnings=warnings(table if ds is None else table[table["ds"].isin(ds)]),
-        recommended=_people(recommended, "Recommended checkpoint of each model."),
-        by_task=_by_task(recommended),
-        rules=None if both.empty else _of(both, "What either validation score picks of all transfers to ImageNet-1k."),
-        heatmap=_heatmap(table),
+        recommended=page_tables.people(recommended, "Recommended checkpoint of each model."),
+        by_task=page_tables.by_task(recommended, "Test accuracy of the recommended checkpoints on every task."),
+        sets=order.upstream_sets(recommended["ds"].dropna()),
+        rules=None
+        if both.empty
+        else page_tables.of(both, "What either validation score picks of all transfers to ImageNet-1k."),
+        heatmap=heatmaps(table, runs, ids),
         standings=None if compared.empty else _standings(stand),
         pictures=[] if compared.empty else _pictures(compared),
         unmeasured=[] if compared.empty else sorted(set(STRATEGIES).difference(compared["strategy"])),
-        compared=_of(compared, "Every model, task and strategy: scores in percent, regret in points, time in seconds."),
-        means=_of(means(compared), "Means over tasks and of group means, over tasks that every strategy has a score on."),
-        runs=_of(runs[[c for c in _RUN_COLUMNS if c in runs]], "Every upstream run, under the released level names."),
+        compared=page_tables.of(
+            compared, "Every model, task and strategy: scores in percent, regret in points, time in seconds."
+        ),
+        means=page_tables.of(averaged, "Means over tasks and of group means, over tasks that every strategy has a score on."),
+        findings=None if findings is None else page_tables.findings(findings, "Every claim, and what this table says of it."),
+        runs=_runs(runs, commands or {}, ids),
         provenance=[*provenance(table), *((str(key), str(value)) for key, value in notes.items())],
     )
 
 
-def _people(recommended: pd.DataFrame, caption: str) -> _Table:
-    numbers = {text.PEOPLE[c] for c in recommended.select_dtypes("number").columns if c in text.PEOPLE}
-    return _grid(text.for_people(recommended), numbers, caption)
+def _part(name: str) -> str:
+    return resources.files("bench.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _by_task(recommended: pd.DataFrame) -> _Table | None:
-    """Test accuracy of the recommended checkpoints, a column per task."""
-    columns = text.task_columns(recommended)
-    if not columns:
-        return None
-    shown = text.shown_strings(recommended)[["name", *columns, "mean_test"]]
-    tasks = [text.task_of(c) for c in columns]
-    shown.columns = pd.Index(["model", *tasks, "mean"])
-    return _grid(shown, {*tasks, "mean"}, "Test accuracy of the recommended checkpoints on every task.")
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
-def _standings(found: pd.DataFrame) -> _Table:
+def _cards(runs: pd.DataFrame, models: list[str], transfers: int, stand: pd.DataFrame) -> list[tuple[str, str]]:
+    cards = [("upstream runs", f"{len(runs):,}"), ("models", f"{len(models)}"), ("transfer runs compared", f"{transfers:,}")]
+    for row in stand[stand["strategy"] == UPSTREAM_BEST.name].dropna(subset="regret").to_dict("records"):
+        lost = bounded(row["regret"], row["regret_low"], row["regret_high"])
+        cards.append(("points lost by taking the best upstream instead of adapting all", lost))
+        cards.append(("of the fine-tunes of adapting all that this takes", f"{100 * row['share']:.3g}%"))
+    return cards
+
+
+def _runs(runs: pd.DataFrame, commands: Mapping[str, Sequence[str]], ids: list[str]) -> page_tables.Table:
+    shown = runs[[c for c in _RUN_COLUMNS if c in runs and (c == "final_val" or runs[c].notna().any())]]
+    known = [tuple(commands.get(f, ())) for f in runs["filename"]]
+    if any(known):
+        shown = shown.assign(commands=pd.Series(known, index=shown.index, dtype="object"))
+    return page_tables.of(shown, "Every upstream run, under the released level names.", ids)
+
+
+def _standings(found: pd.DataFrame) -> page_tables.Table:
     shown = standings.for_people(found)
     numbers = {"regret, points", "test", "fine-tunes", "of all", "models x tasks"}
-    return _grid(
+    return page_tables.grid(
         shown, numbers, "Strategies over all models and tasks, the one that loses least first; 95% intervals over tasks."
     )
-
-
-def _heatmap(table: pd.DataFrame) -> _Picture:
-    grid = heatmap.cells(table)
-    missing, total = missing_cells(table)
-    caption = "Final upstream validation accuracy by model, dropout and augmentation level, under the paper's level names."
-    best = grid.loc[grid["value"].dropna().index].sort_values("value", ascending=False, kind="stable").head(1)
-    top = [
-        f" The best cell is {r['name']} on {r['ds']} with {order.paper_level(str(r['aug']))} and dropout {r['do']:g}: "
-        f"{100 * r['value']:.1f}%."
-        for r in best.to_dict("records")
-    ]
-    alt = f"Heatmap with {total} cells, {missing} of them missing." + "".join(top)
-    return _picture(heatmap.draw(grid), caption, alt)
 
 
 def _pictures(compared: pd.DataFrame) -> list[_Picture]:
@@ -172,26 +175,3 @@ def _pictures(compared: pd.DataFrame) -> list[_Picture]:
 def _picture(fig: Figure, caption: str, alt: str) -> _Picture:
     width, height = (round(_DPI * inches) for inches in fig.get_size_inches())
     return _Picture(caption, alt, base64.b64encode(rendered(fig, "svg")).decode("ascii"), width, height)
-
-
-def _of(frame: pd.DataFrame, caption: str) -> _Table:
-    shown = pd.DataFrame({c: [_shown(v, c) for v in frame[c]] for c in frame.columns}, columns=frame.columns)
-    return _grid(shown, set(frame.select_dtypes("number").columns), caption)
-
-
-def _grid(shown: pd.DataFrame, numbers: set[str], caption: str) -> _Table:
-    return _Table(caption, list(shown.columns), numbers, list(shown.itertuples(index=False, name=None)))
-
-
-def _shown(value: Any, column: str) -> str:
-    if pd.isna(value):
-        return ""
-    if column in _PERCENT:
-        return f"{100 * value:.1f}%"
-    if column in _POINTS:
-        return points(value)
-    if column in ("finetunes", "train_seconds"):
-        return f"{value:,.0f}" if column == "finetunes" else f"{value:,.1f}"
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -16,18 +16,19 @@ from bench.select.strategies.upstream_best import UPSTREAM_BEST
 COLUMNS = ("strategy", "about", "tasks", "test", "regret", "regret_low", "regret_high", "finetunes", "share", "verdict")
 
 
-def standings(comparison: pd.DataFrame) -> pd.DataFrame:
+def standings(comparison: pd.DataFrame, averaged: pd.DataFrame | None = None) -> pd.DataFrame:
     """Means over the tasks on which every strategy has a test score, over all pools; the least regret first.
 
     Args:
       comparison: as `bench.select.compare.compare` returns it.
+      averaged: its `bench.select.means.means`, which take a while; None to have them taken here.
 
     Returns:
       One row per strategy: `tasks`, pairs of pool and task behind the means; `test` and `regret`, fractions, `regret_low` and
       `regret_high`, the 95% interval over tasks, empty for fewer than six; `finetunes`, and their `share` of those of
       `adapt_all`; `verdict`, what its paired interval against `upstream_best` says, empty for that and for the reference.
     """
-    found = means(comparison)
+    found = means(comparison) if averaged is None else averaged
     found = found[(found["name"] == ALL_MODELS) & (found["scope"] == OVERALL) & (found["convention"] == OVER_TASKS)]
     if found.empty:
         return pd.DataFrame(columns=list(COLUMNS))

@@ -75,7 +75,8 @@ class Pool:
           UserError: a checkpoint or a run stands there twice.
         """
         known = _indexed(checkpoints, "filename", CHECKPOINTS).sort_index()
-        could = _indexed(runs.sort_values(["filename", "adapt_filename"]), "adapt_filename", RUNS)
+        could = _indexed(runs[[c for c in ("adapt_filename", *RUNS) if c in runs]], "adapt_filename", RUNS)
+        could = could.rename_axis("adapt_filename").sort_values(["filename", "adapt_filename"])
         told = pd.DataFrame(index=known.index) if scores is None else _once(scores.set_index("filename")).reindex(known.index)
         past = NO_HISTORY if history is None else history[list(HISTORY)].astype(HISTORY)
         past = past[past["filename"].isin(known.index)].sort_values(["adapt_ds", "filename"], ignore_index=True)
@@ -98,7 +99,8 @@ class Pool:
 
 
 def _indexed(frame: pd.DataFrame, key: str, columns: dict[str, str]) -> pd.DataFrame:
-    return _once(frame.set_index(key)).reindex(columns=list(columns)).astype(columns)
+    known = frame[[key, *(c for c in columns if c in frame)]]
+    return _once(known.set_index(key)).reindex(columns=list(columns)).astype(columns)
 
 
 def _once(frame: pd.DataFrame) -> pd.DataFrame:

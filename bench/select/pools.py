@@ -20,6 +20,7 @@ from bench.select.validation import validation
 POOLS = ("model", "all")
 OF_ALL = "any model"
 """Name of the one pool in which the checkpoints of all models compete."""
+_OF_SIZE = ("filename", "name", "adapt_ds", "adapt_resolution", "params")
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def _same_images(one: str, other: str) -> bool:
 
 def _sizes(checkpoints: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
     """Parameters of the adapted model and FLOPs of an image, at the lowest resolution of the task's runs."""
-    lowest = rows.sort_values("adapt_resolution", kind="stable") if "adapt_resolution" in rows else rows
+    lowest = rows[[c for c in _OF_SIZE if c in rows]]
+    lowest = lowest.sort_values("adapt_resolution", kind="stable") if "adapt_resolution" in rows else lowest
     first = lowest.groupby("filename").first().reindex(checkpoints["filename"])
     pixels = (
         first["adapt_resolution"].to_numpy(float, na_value=math.nan) if "adapt_resolution" in first else [math.nan] * len(first)

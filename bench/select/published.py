@@ -186,6 +186,11 @@ def _imagenet(folder: Path) -> pd.DataFrame:
 
 
 def read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Returns the columns of a published table, which must have them.
+
+    Raises:
+      UserError: no such file, no CSV, or a column is missing.
+    """
     try:
         # Integers have no -0, which the figures print.
         frame = pd.read_csv(path, dtype=dict.fromkeys(_LEVELS, "float64"))

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.select.published import FOLDER
-from bench.select.published import read
+from bench.select.published import FOLDER, read
 
 NFNET_SET = "jft4b"
 """Upstream set of all runs of the NFNet paper."""
