@@ -132,7 +132,7 @@ def test_without_regularised_runs_there_is_no_narrow_column():
 
 
 def test_a_cell_leads_to_the_run_that_it_shows():
-    rows = dict(re.findall(r'<tr data-key="\d+" id="(run-\d+)"><th scope="row">(.*?)</th>', PAGE))
+    rows = dict(re.findall(r'<tr data-key="\d+" id="(run-\d+)"><th scope="row" class="name">(.*?)</th>', PAGE))
     assert len(rows) == 5
     [cells] = heat(PAGE).values()
     assert [rows[run] for run, *_ in cells[:4]] == [
@@ -197,7 +197,7 @@ def test_a_table_of_the_released_size_makes_a_small_page_with_every_cell(release
     assert (len(released), released["filename"].nunique()) == (51_509, 759)
     page = render(released, "Released", {}, commands=commands(released["filename"].unique()))
     assert len(page.encode()) < 3_000_000
-    rows = re.findall(r'<tr data-key="\d+" id="(run-\d+)"><th scope="row">(.*?)</th>(.*?)</tr>', page)
+    rows = re.findall(r'<tr data-key="\d+" id="(run-\d+)"><th scope="row" class="name">(.*?)</th>(.*?)</tr>', page)
     names = {run: name for run, name, _ in rows}
     assert len(names) == 759
     runs = released.drop_duplicates("filename").set_index("filename")

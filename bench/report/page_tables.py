@@ -15,8 +15,8 @@ from bench.report.figures import points
 _PERCENT = ("val", "test", "test_low", "test_high", "final_val", "final_test")
 _POINTS = ("regret", "regret_low", "regret_high")
 _SENTENCES = {"reason", "why", "why this one", "fine-tune with", "chooses", "against upstream_best", "claim"}
-_NAMES = {"checkpoint", "weights", "filename", "adapt_filename"}
-"""Columns that hold names too long for a line."""
+_NAMES = {"checkpoint", "weights", "filename", "adapt_filename", "effect", "source"}
+"""Columns that hold what is too long for a line and is no sentence."""
 _CODE = "commands"
 """The column whose values are sequences of commands."""
 _FINDING = {"claim": "claim", "verdict": "verdict", "effect": "effect", "runs": "runs", "why": "why", "source": "source"}
@@ -72,7 +72,7 @@ def findings(found: pd.DataFrame, caption: str) -> Table:
     if "effect" in found:
         ends = [found[c] if c in found else [None] * len(found) for c in ("effect", "low", "high", "unit")]
         shown["effect"] = [_effect(*row) for row in zip(*ends, strict=True)]
-    return grid(shown, {"effect", "runs"}, caption)
+    return grid(shown, {"runs"}, caption)
 
 
 def of(frame: pd.DataFrame, caption: str, ids: Sequence[str] = ()) -> Table:

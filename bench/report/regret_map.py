@@ -15,6 +15,8 @@ from bench.select.runs import require
 
 NEEDED = ("name", "adapt_ds", "adapt_group", "strategy", "val", "test", "regret", "finetunes")
 _GAP = 0.12
+# Inches of a letter of a panel's title.
+_LETTER = 0.09
 
 
 def draw(comparison: pd.DataFrame) -> Figure:
@@ -44,7 +46,9 @@ def draw(comparison: pd.DataFrame) -> Figure:
     left = 0.35 + 0.075 * max(map(len, names), default=0)
     bottom = 0.2 + 0.047 * max(len(str(t)) for t in [*grid, "mean over tasks"])
     wide = [differences.CELL * len(tasks) for _, tasks in panels] + [differences.CELL]
-    width = max(left + sum(wide) + _GAP * len(panels) + 0.2, 6.0)
+    # The title of a panel with one task is wider than the panel.
+    gaps = [max(_GAP, _LETTER * len(g) - w + _GAP) for (g, _), w in zip(panels, wide, strict=False)] + [0.0]
+    width = max(left + sum(wide) + sum(gaps) + 0.2, 6.0)
     body = differences.ROW * len(names)
     height = bottom + body + 0.55
     fig = Figure(figsize=(width, height), facecolor="white")
@@ -57,8 +61,8 @@ def draw(comparison: pd.DataFrame) -> Figure:
             ax, np.asarray(values), norm, [str(label) for label in labels], names if i == 0 else [""] * len(names)
         )
         if title:
-            ax.set_title(title, fontsize=9.5, fontweight="bold", pad=4)
-        x += wide[i] + _GAP
+            ax.set_title(title, fontsize=9.5, fontweight="bold", pad=4, loc="left")
+        x += wide[i] + gaps[i]
     head = f"Test accuracy minus that of {REFERENCE}, points{looked_back(comparison)}"
     fig.text(0.1 / width, 1 - 0.08 / height, head, va="top", fontsize=9.5)
     return fig
