@@ -1,10 +1,12 @@
 """The figures of selection: what is drawn where, read back from the figures."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from bench.errors import UserError
 from bench.records.schema import COLUMNS
@@ -81,13 +83,19 @@ def test_the_map_shows_where_strategies_lose():
     rows.loc[at, "regret"] = 0.05
     fig = regret_map.draw(rows)
     natural, specialized, structured, mean = fig.axes
-    assert [ax.get_title() for ax in fig.axes] == ["natural", "specialized", "structured", ""]
+    assert [ax.get_title(loc="left") for ax in fig.axes] == ["natural", "specialized", "structured", ""]
     assert [t.get_text() for t in natural.get_yticklabels()] == ["logme", "upstream_best", "knn"]
     assert [t.get_text() for t in natural.get_xticklabels()] == ["digits", "faces", "pets"]
     assert texts(specialized) == ["+0.5", "-1.0", "-4.0"]
     assert [t.get_fontweight() for t in specialized.texts] == ["bold", "normal", "normal"]
     assert texts(mean) == ["+0.5", "-1.0", "-3.2"]
     assert len(texts(structured)) == 6
+
+
+def test_titles_of_narrow_panels_stand_apart():
+    fig = regret_map.draw(comparison())
+    boxes = [ax._left_title.get_window_extent(FigureCanvasAgg(fig).get_renderer()) for ax in fig.axes[:3]]
+    assert all(one.x1 < two.x0 for one, two in itertools.pairwise(boxes))
 
 
 def test_a_cell_without_a_score_is_hatched():
