@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.errors import UserError, choose_from
-from bench.perf import augment, compile, decode, lanes, noise, order, probe, pytorch, step
+from bench.perf import augment, compile, decode, lanes, noise, order, probe, pytorch, report, step
 from bench.perf.figure import Figure
 from bench.perf.timing import Spread
 
@@ -31,6 +31,7 @@ BENCHMARKS: Benchmarks = {
     "lanes": lanes.run,
     "probe": probe.run,
     "pytorch": pytorch.run,
+    "report": report.run,
 }
 
 
