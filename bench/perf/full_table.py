@@ -7,6 +7,7 @@ transfers of 759 upstream runs: of nine models on three sets, and of B/8, which 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,10 +56,10 @@ def full_table(models: Sequence[str] = MODELS) -> pd.DataFrame:
     for column, split in (("adapt_final_val", "val"), ("adapt_final_test", "test")):
         images = table["adapt_ds"].map({task: getattr(TASKS[task], split) for task in SETTINGS})
         table[column] = _share(reached + rng.normal(0, 0.01, len(table)), images)
-    for (name, px), rows in table.groupby(["name", "adapt_resolution"]):
-        if name != _LATE:
-            table.loc[rows.index, "params"] = weights(str(name), int(px), 1000)
-            table.loc[rows.index, "infer_samples_per_sec"] = 1e13 / forward_flops(str(name), int(px), 1000)
+    sizes = list(zip(table["name"].tolist(), table["adapt_resolution"].tolist(), strict=True))
+    known = {(n, px): (weights(n, px, 1000), 1e13 / forward_flops(n, px, 1000)) for n, px in set(sizes) if n != _LATE}
+    facts = [known.get(size, (math.nan, math.nan)) for size in sizes]
+    table[["params", "infer_samples_per_sec"]] = np.array(facts)
     return typed(table.reindex(columns=list(RELEASED)))
 
 

@@ -48,7 +48,8 @@ def notebook(table: pd.DataFrame) -> pd.DataFrame:
     """
     first = table.query(f"ds == '{_SET}'").groupby("name").apply(lambda rows: rows.sort_values("final_val").iloc[-1])
     mine = table[table["filename"].isin(first["filename"]) & (table["adapt_ds"] == V2_OF)]
-    return mine.groupby("name").apply(lambda rows: rows.sort_values("adapt_final_val").iloc[-1])
+    best: Any = mine.groupby("name").apply(lambda rows: rows.sort_values("adapt_final_val").iloc[-1])
+    return pd.DataFrame(best)
 
 
 def choice(table: pd.DataFrame) -> pd.DataFrame:

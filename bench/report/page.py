@@ -111,7 +111,7 @@ def render(
         else page_tables.of(both, "What either validation score picks of all transfers to ImageNet-1k."),
         heatmap=heatmaps(table, runs, ids),
         standings=None if compared.empty else _standings(stand),
-        pictures=[] if compared.empty else _pictures(compared),
+        pictures=[] if compared.empty else _pictures(compared, averaged),
         unmeasured=[] if compared.empty else sorted(set(STRATEGIES).difference(compared["strategy"])),
         compared=page_tables.of(
             compared, "Every model, task and strategy: scores in percent, regret in points, time in seconds."
@@ -156,7 +156,7 @@ def _standings(found: pd.DataFrame) -> page_tables.Table:
     )
 
 
-def _pictures(compared: pd.DataFrame) -> list[_Picture]:
+def _pictures(compared: pd.DataFrame, averaged: pd.DataFrame) -> list[_Picture]:
     regret = compared.loc[compared["strategy"] == UPSTREAM_BEST.name, "regret"].dropna()
     caption = "What every strategy loses, and how many fine-tunes it takes."
     alt = f"Regret of {compared['strategy'].nunique()} strategies on {len(regret)} pairs of model and task."
@@ -167,7 +167,9 @@ def _pictures(compared: pd.DataFrame) -> list[_Picture]:
     if compared["strategy"].nunique() > selection.FEW:
         caption = "Test accuracy of each strategy's choice minus that of adapt_all's, in points, by task."
         drawn.append(
-            _picture(regret_map.draw(compared), caption, "A grid of strategies by tasks; the table below has its numbers.")
+            _picture(
+                regret_map.draw(compared, averaged), caption, "A grid of strategies by tasks; the table below has its numbers."
+            )
         )
     return drawn
 

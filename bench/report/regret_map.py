@@ -19,7 +19,7 @@ _GAP = 0.12
 _LETTER = 0.09
 
 
-def draw(comparison: pd.DataFrame) -> Figure:
+def draw(comparison: pd.DataFrame, averaged: pd.DataFrame | None = None) -> Figure:
     """Draws what each strategy wins against `adapt_all` on each task, in points, averaged over models; losses are negative.
 
     A panel per task group, and the mean over tasks last; strategies with the highest mean on top. Cells where not every
@@ -27,6 +27,7 @@ def draw(comparison: pd.DataFrame) -> Figure:
 
     Args:
       comparison: columns `NEEDED`, at one budget, as `compare` returns them.
+      averaged: what `bench.select.means.means` makes of it, where that is known.
 
     Returns:
       A figure of its own, unknown to pyplot.
@@ -36,7 +37,7 @@ def draw(comparison: pd.DataFrame) -> Figure:
     """
     require(comparison, NEEDED)
     cells = task_means(comparison, over=())
-    found = means(comparison, over=())
+    found = means(comparison, over=()) if averaged is None else averaged
     overall = found[(found["scope"] == OVERALL) & (found["convention"] == OVER_TASKS)].groupby("strategy")["regret"].last()
     names = [s for s in overall.sort_values(kind="stable", na_position="last").index if s != REFERENCE]
     grid = -cells.pivot(index="strategy", columns="adapt_ds", values="regret").reindex(names)

@@ -106,9 +106,11 @@ def compare(
     chosen_by = _usable(all_of) if strategies is None else _checked(strategies, all_of)
     records: list[dict[str, Any]] = []
     for contest in all_of:
-        reference = _test(contest, _play(contest, ADAPT_ALL, None)[1])
+        everything = _play(contest, ADAPT_ALL, None)
+        reference = _test(contest, everything[1])
         for strategy in chosen_by:
-            allowed, choice, asked = _play(contest, strategy, budget)
+            # No budget binds the reference.
+            allowed, choice, asked = everything if strategy is ADAPT_ALL else _play(contest, strategy, budget)
             records.append(_row(contest, strategy, allowed, choice, asked, reference))
     return pd.DataFrame(records, columns=list(RESULT)).astype(RESULT)
 
@@ -159,7 +161,7 @@ def _play(contest: Contest, strategy: Strategy, budget: int | None) -> tuple[int
     allowed = strategy.budget(contest.pool, budget)
     if lacking := strategy.lacks(contest.pool):
         return allowed, Choice(None, None, f"the pool lacks {', '.join(lacking)}"), []
-    choice, asked = drive(strategy, contest.pool, budget, lambda runs: contest.val.loc[runs])
+    choice, asked = drive(strategy, contest.pool, budget, lambda runs: contest.val.loc[_labels(runs)])
     return allowed, choice, asked
 
 
@@ -167,7 +169,8 @@ def _row(
     contest: Contest, strategy: Strategy, allowed: int, choice: Choice, asked: list[str], reference: float
 ) -> dict[str, Any]:
     test = _test(contest, choice)
-    seconds = _sum(contest.rows, "adapt_train_seconds", asked)
+    of_it = _labels(asked)
+    seconds = _sum(contest.rows, "adapt_train_seconds", of_it)
     probed = any(need not in FACTS for need in strategy.needs)
     flops, probing = contest.probes if probed else (0.0, 0.0)
     return {
@@ -182,8 +185,8 @@ def _row(
         "val": math.nan if choice.run is None else contest.val.at[choice.run],
         "test": test,
         "finetunes": len(asked),
-        "adapted": contest.pool.runs.loc[asked, "filename"].nunique(),
-        "flops": contest.pool.runs.loc[asked, "flops"].sum(skipna=False) + flops,
+        "adapted": contest.pool.runs.loc[of_it, "filename"].nunique(),
+        "flops": contest.pool.runs.loc[of_it, "flops"].sum(skipna=False) + flops,
         "train_seconds": seconds,
         "chip_hours": (seconds + probing) / 3600,
         "regret": reference - test,
@@ -194,7 +197,8 @@ def _row(
 
 
 def _test(contest: Contest, choice: Choice) -> float:
-    return math.nan if choice.run is None else float(contest.rows["adapt_final_test"].astype(float).loc[choice.run])
+    found: Any = pd.NA if choice.run is None else contest.rows.at[choice.run, "adapt_final_test"]
+    return math.nan if pd.isna(found) else float(found)
 
 
 def _n_test(contest: Contest, choice: Choice) -> int | None:
@@ -205,5 +209,10 @@ def _n_test(contest: Contest, choice: Choice) -> int | None:
     return int(recorded) if pd.notna(recorded) else known.test if known else None
 
 
-def _sum(rows: pd.DataFrame, column: str, runs: list[str]) -> float:
+def _labels(runs: list[str]) -> pd.Index[Any]:
+    """The names as an index of the dtype that pools have; of a list pandas would make another, and convert it back."""
+    return pd.Index(runs, dtype="object")
+
+
+def _sum(rows: pd.DataFrame, column: str, runs: pd.Index[Any]) -> float:
     return math.nan if column not in rows else float(rows.loc[runs, column].astype(float).sum(min_count=1))

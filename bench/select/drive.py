@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 
@@ -41,7 +40,7 @@ class Driver:
         self.budget = strategy.budget(pool, budget)
         self.choice: Choice | None = None
         self._strategy, self._task = strategy, pool.task
-        self._checkpoint_of: dict[Any, str] = pool.runs["filename"].to_dict()
+        self._checkpoint_of = pool.checkpoint_of
         self._adapted: set[str] = set()
         self._scores: dict[str, float | None] = {}  # None: not answered yet
         self._question: list[str] = []

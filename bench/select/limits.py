@@ -40,7 +40,8 @@ def parameters(table: pd.DataFrame) -> pd.Series:
     the released index has no number for B/8 and a third of the real one for R50+L/32.
     """
     recorded = table["params"].astype(float) if "params" in table else pd.Series(float("nan"), index=table.index)
-    least = pd.Series([_weights(row) for row in table.to_dict("records")], index=table.index, dtype="float64").astype(float)
+    facts = table[[c for c in ("name", "adapt_ds", "adapt_resolution") if c in table]].to_dict("records")
+    least = pd.Series([_weights(row) for row in facts], index=table.index, dtype="float64").astype(float)
     return recorded.where(least.isna() | (recorded >= least), least)
 
 

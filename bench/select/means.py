@@ -22,6 +22,8 @@ _SCORES = ["val", "test", "regret"]
 _ENDS = ("test_low", "test_high", "regret_low", "regret_high")
 _HEAD = ("name", "strategy", "scope", "convention", "tasks", "left_out")
 COLUMNS = (*_HEAD, *_SCORES, *_ENDS, *COSTS)
+# Of a comparison, what means and their intervals are made of; what runs are called, for the examples alone.
+_USED = {"name", "adapt_ds", "adapt_group", "strategy", "seed", "adapt_filename", "n_test", *_SCORES, *COSTS}
 PER_TASK = ("adapt_ds", "adapt_group", "strategy", "models", *_SCORES, "test_low", "test_high", *COSTS)
 
 
@@ -111,7 +113,7 @@ def _completed(comparison: pd.DataFrame) -> pd.DataFrame:
         raise UserError(f"{strategy} has several rows for {name} on {task}: take one budget at a time")
     # Python's strings: the arrays that pandas keeps its own in are slow to take small parts of.
     named = {key: comparison[key].astype(object) for key in keys[:3]}
-    frame = comparison.assign(
+    frame = comparison[[c for c in comparison if c in _USED]].assign(
         **named,
         adapt_group=comparison["adapt_group"].astype("string").fillna(UNGROUPED).astype(object),
         complete=comparison["test"].notna().groupby([comparison["name"], comparison["adapt_ds"]]).transform("all"),
@@ -130,7 +132,8 @@ def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 def _scores(rows: pd.DataFrame, of_groups: bool) -> dict[str, float]:
     """Means over tasks or groups within a model, then over models."""
     keys = ["name", "adapt_group"] if of_groups else ["name"]
-    return _named(rows.groupby(keys)[_SCORES].mean().groupby("name").mean().mean())
+    found = rows.groupby(keys)[_SCORES].mean()
+    return _named((found.groupby("name").mean() if of_groups else found).mean())
 
 
 def _costs(rows: pd.DataFrame) -> dict[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pandas as pd
 
@@ -92,6 +93,11 @@ class Pool:
             scores=self.scores.copy(),
             history=self.history.copy(),
         )
+
+    @cached_property
+    def checkpoint_of(self) -> dict[str, str]:
+        """Returns the checkpoint of every run, by the name of the run."""
+        return dict(zip(self.runs.index.tolist(), self.runs["filename"].tolist(), strict=True))
 
     def runs_of(self, filenames: Sequence[str]) -> list[str]:
         """Returns all runs of the given checkpoints, in the order of `runs`."""

@@ -89,7 +89,9 @@ def contests(
       scores: as `bench.records.scores.check` returns it; None for none.
       seed: of strategies that draw.
     """
-    transfers = transfers.assign(flops=run_flops(transfers))
+    # Python's strings: the arrays that pandas keeps its own in are slow to take small parts of.
+    named = {column: transfers[column].astype(object) for column in ("filename", "adapt_filename")}
+    transfers = transfers.assign(flops=run_flops(transfers), **named)
     for name, checkpoints in by_name.items():
         of_pool = transfers[transfers["filename"].isin(checkpoints["filename"])]
         found = {str(task): (rows, *validation(rows)) for task, rows in of_pool.groupby("adapt_ds")}
