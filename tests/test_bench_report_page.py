@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from full_table import full_table
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UserError
+from bench.perf.full_table import full_table
 from bench.points.tasks import TASKS
 from bench.records.schema import COLUMNS
 from bench.report.page import render, write_page

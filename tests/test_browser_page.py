@@ -7,8 +7,8 @@ from functools import cache
 
 import pandas as pd
 import pytest
-from full_table import full_table
 
+from bench.perf.full_table import full_table
 from bench.report.page import write_page
 from sweeps.repeating import commands
 
