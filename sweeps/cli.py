@@ -12,6 +12,7 @@ import click
 
 from bench import __version__
 from bench.errors import UserError
+from sweeps.commands.archive import archive
 from sweeps.commands.compare import compare
 from sweeps.commands.figure import figure
 from sweeps.commands.findings import findings
@@ -332,7 +333,7 @@ def report(table: Path, output: Path, title: str, scores: Path | None) -> None:
     write_page(found, output, title, notes, scores=measured, findings=verdicts(found), commands=known)
 
 
-for _command in (compare, figure, findings, import_index, recommend, run, select, transfer):
+for _command in (archive, compare, figure, findings, import_index, recommend, run, select, transfer):
     cli.add_command(_command)
 
 

@@ -86,18 +86,22 @@ def about(workdir: Workdir) -> dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
+def known(workdir: Workdir) -> dict[str, float]:
+    """Returns the upstream validation accuracy of all given checkpoints that have a known one, by name."""
+    return {name: facts["final_val"] for name, facts in about(workdir).items() if facts["final_val"] is not None}
+
+
 def accuracies(workdir: Workdir, checkpoints: Sequence[Checkpoint]) -> dict[str, float]:
     """Returns the upstream validation accuracy of those checkpoints that have a known one, by name."""
-    known = {name: facts["final_val"] for name, facts in about(workdir).items()}
-    return {each.name: known[each.name] for each in checkpoints if known.get(each.name) is not None}
+    found = known(workdir)
+    return {each.name: found[each.name] for each in checkpoints if each.name in found}
 
 
-def fill(table: pd.DataFrame, workdir: Workdir) -> pd.DataFrame:
-    """Returns the table with the upstream validation accuracy of given checkpoints where it is known and has none."""
-    known = {name: facts["final_val"] for name, facts in about(workdir).items() if facts["final_val"] is not None}
-    if not known:
+def fill(table: pd.DataFrame, accuracies: Mapping[str, float]) -> pd.DataFrame:
+    """Returns the table with these upstream validation accuracies, by `filename`, where it has none."""
+    if not accuracies:
         return table
-    values = table["filename"].map(known).astype("float64")
+    values = table["filename"].map(dict(accuracies)).astype("float64")
     return table.assign(final_val=table["final_val"].fillna(values))
 
 

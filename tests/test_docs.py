@@ -315,6 +315,7 @@ def test_the_columns_of_the_table_are_these():
 def test_the_layout_names_every_file_that_a_sweep_leaves(tmp_path):
     from made import accept
 
+    from sweeps.archive import FILE as RECORDS
     from sweeps.job import Job
     from sweeps.launch import Launch
     from sweeps.lock import Lock
@@ -336,7 +337,7 @@ def test_the_layout_names_every_file_that_a_sweep_leaves(tmp_path):
     launch.drop("a", "cancelled")
     workdir.run(config).fail("made.0002", "error")
     proposals.write(tmp_path, 0, proposals.Proposal(config, {}, {}))
-    made = {p.name for p in tmp_path.rglob("*") if p.is_file()} | {*FILES, *OUTCOME, TRIALS, workdir.cache.name + "/"}
+    made = {p.name for p in tmp_path.rglob("*") if p.is_file()} | {*FILES, *OUTCOME, TRIALS, RECORDS, workdir.cache.name + "/"}
     text = section("Layout of a workdir").split("```")[1]
     said = {word.rstrip(",").rpartition("proposals/")[2] for line in text.splitlines()[2:] for word in line.split()}
     assert made <= said

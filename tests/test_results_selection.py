@@ -1,16 +1,21 @@
 """What `results/selection-mini/README.md` says is what its table and its scores say."""
 
 import re
+import shlex
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from bench.records.scores import read_scores
 from bench.records.table import read_table
 from bench.select.compare import compare_seeds
 from bench.select.intervals import against
 from bench.select.means import OVER_TASKS, OVERALL, means
+from sweeps.archive import difference
+from sweeps.cli import cli
 
 FOLDER = Path(__file__).parents[1] / "results" / "selection-mini"
 README = (FOLDER / "README.md").read_text()
@@ -46,3 +51,25 @@ def test_every_run_is_there():
     table = pd.read_csv(FOLDER / "table.csv")
     assert (len(table), table["filename"].nunique(), table["adapt_ds"].nunique()) == (1_344, 16, 7)
     assert set(table["adapt_group"]) == {"natural", "specialized", "structured"}
+
+
+LINES = [line for line in re.findall(r"^augreg (.*)$", README, re.MULTILINE) if "table.csv" in line]
+
+
+def test_the_readme_says_how_everything_is_drawn():
+    drawn = {shlex.split(line)[-1] for line in LINES if " -o " in line}
+    assert drawn == {path.name for path in FOLDER.glob("*.png")}
+    assert "recommend table.csv" in LINES
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_readme_s_commands_give_these_files(line, tmp_path, monkeypatch):
+    for name in ("table.csv", "scores.csv"):
+        shutil.copy(FOLDER / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(cli, shlex.split(line), catch_exceptions=False)
+    assert said.exit_code == 0
+    made = tmp_path / (shlex.split(line)[-1] if " -o " in line else "recommended.md")
+    if not made.exists():
+        made.write_text(said.stdout)
+    assert difference((FOLDER / made.name).read_bytes(), made.read_bytes(), made.suffix) == ""

@@ -129,9 +129,18 @@ def read_record(path: Path) -> Record:
     """Reads a committed record.
 
     Raises:
-      UserError: unreadable, of another version, or its digest is not the one of its config (another code's result).
+      UserError: unreadable, or as `from_dict`.
     """
-    value = read_json(path)
+    return from_dict(read_json(path), path)
+
+
+def from_dict(values: Mapping[str, Any], path: Path | str) -> Record:
+    """Returns the record that `Record.to_dict` made plain; `path` says in complaints where it stands.
+
+    Raises:
+      UserError: no record, of another version, or its digest is not the one of its config (another code's result).
+    """
+    value = dict(values)
     for key in ("version", "kind", "name", "digest", "config", "measurements", "cost"):
         if key not in value:
             raise UserError(f"{path}: not a valid record (missing field {key!r})")

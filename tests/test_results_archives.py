@@ -1,0 +1,28 @@
+"""The tables and figures of `results/` are those of the records beside them."""
+
+from pathlib import Path
+
+import pytest
+
+from sweeps import archive
+from sweeps.named import find
+
+RESULTS = Path(__file__).parents[1] / "results"
+FOLDERS = sorted(path.parent.name for path in RESULTS.glob(f"*/{archive.FILE}"))
+
+
+def test_these_sweeps_are_kept():
+    assert set(FOLDERS) >= {"smoke"}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_sweep_is_whole(name):
+    kept = archive.read(RESULTS / name)
+    assert kept.sweep == name
+    # A transfer that is tuned first is trained again under a name that is known only then.
+    assert {point.name for point in find(name).points} <= {record.config.name for record in kept.records}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_records_give_the_tables_and_figures(name):
+    assert archive.differences(RESULTS / name) == []
