@@ -100,9 +100,18 @@ def read(folder: Path) -> Archive:
     return Archive(sweep, found, {name: typed(f"{path}", f"accuracies.{name}", a, float) for name, a in accuracies.items()})
 
 
-def pack(workdir: Workdir, folder: Path) -> Archive:
-    """Writes the archive of a sweep's folder into another, or the same, and beside it all that is drawn from it."""
-    archive = of_workdir(workdir)
+def pack(source: Path, folder: Path) -> Archive:
+    """Writes an archive into a folder, and beside it all that is drawn from it.
+
+    Args:
+      source: the folder of a sweep, or an archive that is drawn anew; one that is both is the former.
+      folder: where the files go; may be `source`.
+
+    Raises:
+      UserError: as `of_workdir` or `read`.
+    """
+    workdir = Workdir(source)
+    archive = read(source) if not workdir.claimed and (source / FILE).exists() else of_workdir(workdir)
     export(folder / FILE, archive.to_bytes())
     archive.draw(folder)
     return archive

@@ -151,14 +151,18 @@ class Workdir:
         if not write_json(path, {"sweep": sweep}, exclusive=True) and (found := self.sweep()) != sweep:
             raise UserError(f"{self.path} holds the sweep {found!r}, not {sweep!r}: choose another --workdir")
 
+    @property
+    def claimed(self) -> bool:
+        """Returns whether the folder is a sweep's."""
+        return (self.path / "sweep.json").exists()
+
     def sweep(self) -> str:
         """Returns the name of the sweep that the folder belongs to.
 
         Raises:
           UserError: the folder is no sweep's.
         """
-        path = self.path / "sweep.json"
-        if not path.exists():
+        if not self.claimed:
             raise UserError(f"{self.path} holds no sweep: it is made by `augreg run NAME --workdir {self.path}`")
         return str(self.about()["sweep"])
 

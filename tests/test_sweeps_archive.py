@@ -37,7 +37,7 @@ def workdir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def packed(workdir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("packed")
-    archive.pack(workdir, folder)
+    archive.pack(workdir.path, folder)
     return folder
 
 
@@ -82,16 +82,25 @@ def test_equal_records_are_equal_bytes_in_whatever_order_they_came(packed, tmp_p
 
 def test_a_folder_may_be_its_own_archive(tmp_path):
     workdir = made(tmp_path)
-    archive.pack(workdir, tmp_path)
+    archive.pack(workdir.path, tmp_path)
     assert archive.differences(tmp_path) == []
     (tmp_path / "report.html").write_text("of no interest")
     assert archive.differences(tmp_path) == []
 
 
+def test_an_archive_is_drawn_anew_where_no_folder_of_a_sweep_is_left(kept):
+    before = (kept / archive.FILE).read_bytes()
+    (kept / "table.csv").write_text("of an older code\n")
+    (kept / "heatmap.png").unlink()
+    archive.pack(kept, kept)
+    assert archive.differences(kept) == []
+    assert (kept / archive.FILE).read_bytes() == before
+
+
 def test_what_is_known_of_given_checkpoints_is_kept_and_where_they_lay_is_not(tmp_path):
     workdir = made(tmp_path)
     upstream_scores.note(workdir, [Given(GIVEN, "/home/somebody/a.npz")], {GIVEN.name: 0.75})
-    archive.pack(workdir, tmp_path / "packed")
+    archive.pack(workdir.path, tmp_path / "packed")
     assert archive.read(tmp_path / "packed").accuracies == {GIVEN.name: 0.75}
     assert b"somebody" not in gzip.decompress((tmp_path / "packed" / archive.FILE).read_bytes())
 

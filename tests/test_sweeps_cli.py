@@ -421,7 +421,16 @@ def test_run_of_a_complete_sweep_starts_nothing(augreg, workdir, monkeypatch):
     assert code == 0
     assert "ViT-mu" in out
     assert err.splitlines()[-1] == f"smoke: 4/4 upstream, 8/8 transfer, 3 diverged done; results: {workdir}"
-    files = {"table.csv", "heatmap.png", "selection.png", "recommended.md", "report.html", "study.db", "sweep.json"}
+    files = {
+        "table.csv",
+        "cells.csv",
+        "heatmap.png",
+        "selection.png",
+        "recommended.md",
+        "report.html",
+        "study.db",
+        "sweep.json",
+    }
     assert files <= {p.name for p in workdir.iterdir()}
     before = {p: p.stat().st_mtime_ns for p in workdir.iterdir() if p.name in files - {"study.db"}}
     code, out, err = augreg("run", "smoke", "--workdir", workdir)

@@ -22,12 +22,11 @@ def archive(workdir: Path, output: Path | None, check: bool) -> None:
     augreg archive --check kept/demo
     """  # noqa: D301 - click wants the character backspace
     from sweeps import archive as records
-    from sweeps.layout import Workdir
 
     if check == (output is not None):
         raise UserError("give either -o FOLDER, which may be WORKDIR itself, or --check")
     if output is not None:
-        packed = records.pack(Workdir(workdir), output)
+        packed = records.pack(workdir, output)
         click.echo(f"{output / records.FILE}: {len(packed.records)} records of {packed.sweep}", err=True)
         return
     found = records.differences(workdir)
