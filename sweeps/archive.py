@@ -127,20 +127,18 @@ def differences(folder: Path) -> list[str]:
       UserError: as `read`.
     """
     archive = read(folder)
-    files, found = archive.files, []
+    found = {}
     with tempfile.TemporaryDirectory() as place:
-        again = Path(place)
-        archive.draw(again)
+        archive.draw(Path(place))
         for file in DRAWN:
-            kept, drawn = folder / file, again / file
-            if drawn.exists() != kept.exists():
-                why = (
-                    f"missing; {FILE} gives it" if drawn.exists() else f"not drawn from {FILE}, which gives {', '.join(files)}"
-                )
-                found.append(f"{kept}: {why}")
-            elif drawn.exists() and (why := difference(kept.read_bytes(), drawn.read_bytes(), kept.suffix)):
-                found.append(f"{kept}: {why}")
-    return found
+            kept, drawn = folder / file, Path(place) / file
+            if kept.exists() and drawn.exists():
+                found[kept] = difference(kept.read_bytes(), drawn.read_bytes(), kept.suffix)
+            elif drawn.exists():
+                found[kept] = f"missing; {FILE} gives it"
+            elif kept.exists():
+                found[kept] = f"not drawn from {FILE}, which gives {', '.join(archive.files)}"
+    return [f"{kept}: {why}" for kept, why in found.items() if why]
 
 
 def difference(kept: bytes, drawn: bytes, suffix: str) -> str:
