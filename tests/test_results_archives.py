@@ -1,5 +1,6 @@
 """The tables and figures of `results/` are those of the records beside them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ RESULTS = Path(__file__).parents[1] / "results"
 FOLDERS = sorted(path.parent.name for path in RESULTS.glob(f"*/{archive.FILE}"))
 
 
-def test_these_sweeps_are_kept():
-    assert set(FOLDERS) >= {"smoke"}
+def test_the_readme_says_which_sweeps_are_kept():
+    rows = re.findall(r"^\| `([\w-]+)` \| (\d+) \|", (RESULTS / "README.md").read_text(), re.MULTILINE)
+    assert "smoke" in FOLDERS
+    assert {name: int(records) for name, records in rows} == {n: len(archive.read(RESULTS / n).records) for n in FOLDERS}
 
 
 @pytest.mark.parametrize("name", FOLDERS)
