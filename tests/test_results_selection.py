@@ -62,6 +62,7 @@ def test_the_readme_says_how_everything_is_drawn():
     assert "recommend table.csv" in LINES
 
 
+@pytest.mark.results
 @pytest.mark.parametrize("line", LINES)
 def test_the_readme_s_commands_give_these_files(line, tmp_path, monkeypatch):
     for name in ("table.csv", "scores.csv"):

@@ -21,21 +21,8 @@ from sweeps.lock import Lock
 from sweeps.named import find, names
 
 COMMANDS = (
-    *(
-        "archive",
-        "cancel",
-        "compare",
-        "convert",
-        "data",
-        "executors",
-        "figure",
-        "findings",
-        "heatmap",
-        "import",
-        "models",
-        "plan",
-    ),
-    *("recommend", "report", "retry", "run", "select", "status", "sweeps", "table", "transfer", "utilisation", "why"),
+    *("archive", "cancel", "compare", "convert", "data", "executors", "figure", "findings", "heatmap", "import", "models"),
+    *("plan", "recommend", "report", "retry", "run", "select", "status", "sweeps", "table", "transfer", "utilisation", "why"),
 )
 
 
