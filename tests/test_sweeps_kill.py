@@ -51,13 +51,13 @@ def test_killed_again_and_again_the_sweep_ends_in_the_same_table(tmp_path):
     [survivor] = workers(disturbed)
     kill(process.pid)
     process.wait()
+    os.kill(survivor, signal.SIGSTOP)  # else it may be done before two more coordinators have started
     assert workers(disturbed) == [survivor]
     process = start("smoke", disturbed, *each_dispatch)
     wait_for(lambda: f"process {process.pid} " in (disturbed / "coordinator.lock").read_text(), 60)
     assert workers(disturbed) == [survivor]
 
     # A second coordinator beside a live one is refused; Ctrl-C checkpoints the workers and leaves none behind.
-    os.kill(survivor, signal.SIGSTOP)  # else it may be done before the second one has started
     second = start("smoke", disturbed)
     assert second.wait(60) == 2
     os.kill(survivor, signal.SIGCONT)
