@@ -6,6 +6,7 @@ from made import SWEEP, commit
 from sweeps.executors import Capabilities
 from sweeps.launch import Launch
 from sweeps.lock import Lock
+from sweeps.perf.simulate import Nobody
 from sweeps.run import Coordinator
 
 
@@ -76,6 +77,29 @@ def coordinate(workdir, executor, sweep=SWEEP):
 def points(study, workdir):
     storage = f"sqlite:///{workdir.path / 'study.db'}"
     return {t.user_attrs["name"]: t.state.name for t in optuna.load_study(study_name=study, storage=storage).get_trials()}
+
+
+def lead_over_deaths(sweep, workdir, chance, share):
+    """Leads a sweep whose coordinator dies between two runs of a launch, at chance with probability `share`, to its end."""
+
+    class DiedError(Exception):
+        pass
+
+    def dies(launch):
+        for config in chance.sample(launch.job.configs, len(launch.job.configs)):
+            if chance.random() < share:
+                raise DiedError
+            if workdir.run(config).record() is None:
+                commit(workdir, config, launch.attempt)
+        launch.finish("done")
+
+    for _ in range(200):
+        coordinator = Coordinator(sweep, workdir, Fake(dies), study=Nobody)
+        try:
+            return coordinator.run(lambda _: None)
+        except DiedError:
+            coordinator.close()
+    raise AssertionError("it never came to its end")
 
 
 class Slow(Fake):

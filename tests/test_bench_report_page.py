@@ -174,7 +174,7 @@ def test_findings_have_a_section_with_their_intervals():
     page = render(demo(), "Demo", {}, findings=found)
     head, first, second = cells_of(page, "Every claim")
     assert head == ["claim", "verdict", "effect", "runs"]
-    assert first == ["a < b", "supported", "+1.25 [+0.5, +2] points", "12"]
+    assert first == ["a < b", "supported", "+1.25 [+0.50, +2.00] points", "12"]
     assert second == ["c", "not testable here", "", "0"]
     assert '<a href="#findings">' in page
     assert "findings" not in re.sub(r"<style>.*?</style>|<script>.*?</script>", "", PAGE, flags=re.DOTALL)

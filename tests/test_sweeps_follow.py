@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from coordination import Fake, complete, coordinate, points
+from coordination import Fake, complete, coordinate, lead_over_deaths, points
 from following import GIVEN, TUNE, TUNED
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +17,6 @@ from bench.records.table import from_records
 from sweeps.follow import Ended, Nothing, again, start, unfold, validation
 from sweeps.growth import sweep_of
 from sweeps.layout import Workdir
-from sweeps.perf.simulate import Nobody
 from sweeps.plan import Plan
 from sweeps.planning import find_device
 from sweeps.predict import Predictor
@@ -107,28 +106,8 @@ def test_the_best_setting_is_trained_again_and_is_one_row_of_the_table(tmp_path)
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_coordinator_that_dies_anywhere_leaves_the_same_points_to_do(tmp_path, seed):
-    chance, workdir = random.Random(seed), Workdir(tmp_path)
-
-    class DiedError(Exception):
-        pass
-
-    def dies(launch):
-        for config in launch.job.configs:
-            if chance.random() < 0.25:
-                raise DiedError
-            if workdir.run(config).record() is None:
-                commit(workdir, config, launch.attempt)
-        launch.finish("done")
-
-    for _ in range(200):
-        coordinator = Coordinator(TUNE, workdir, Fake(dies), study=Nobody)
-        try:
-            coordinator.run(lambda _: None)
-            break
-        except DiedError:
-            coordinator.close()
-    else:
-        raise AssertionError("it never came to its end")
+    workdir = Workdir(tmp_path)
+    lead_over_deaths(TUNE, workdir, random.Random(seed), 0.25)
     assert {r.config.name for r in workdir.records()} == {t.name for t in TUNE.transfer_points} | best(TUNE)
 
 

@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from coordination import Fake, complete, coordinate
+from coordination import Fake, complete, coordinate, lead_over_deaths
 from following import EVERYTHING, GIVEN, LIVE
 from made import commit, record
 
@@ -84,29 +84,9 @@ def test_a_budget_costs_less_and_many_settings_are_never_trained(tmp_path):
 
 
 def test_a_coordinator_that_dies_anywhere_asks_for_the_same(tmp_path):
-    undisturbed, disturbed, chance = Workdir(tmp_path / "a"), Workdir(tmp_path / "b"), random.Random(0)
+    undisturbed, disturbed = Workdir(tmp_path / "a"), Workdir(tmp_path / "b")
     coordinate(undisturbed, Fake(), LIVE)
-
-    class DiedError(Exception):
-        pass
-
-    def dies(launch):
-        for config in chance.sample(launch.job.configs, len(launch.job.configs)):
-            if chance.random() < 0.15:
-                raise DiedError
-            if disturbed.run(config).record() is None:
-                commit(disturbed, config, launch.attempt)
-        launch.finish("done")
-
-    for _ in range(200):
-        coordinator = Coordinator(LIVE, disturbed, Fake(dies), study=Nobody)
-        try:
-            coordinator.run(lambda _: None)
-            break
-        except DiedError:
-            coordinator.close()
-    else:
-        raise AssertionError("it never came to its end")
+    lead_over_deaths(LIVE, disturbed, random.Random(0), 0.15)
     names = [[r.config.name for r in workdir.records()] for workdir in (undisturbed, disturbed)]
     assert names[0] == names[1]
     after = Coordinator(LIVE, disturbed, Fake(), study=Nobody)

@@ -70,7 +70,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("device", "string", "kind of device of the upstream run"),
     Column("train_seconds", "float64", "upstream training time, compilation excluded", volatile=True),
     Column("adapt_final_val_v2", "float64", "ImageNetV2 accuracy, the validation score for imagenet2012", unit=True),
-    Column("adapt_group", "string", "task group: natural, specialized or structured"),
+    Column("adapt_group", "string", "task group: natural, specialized or structured; own where the task is the user's"),
     Column("adapt_synthetic", "boolean", "whether the task's images are rendered"),
     Column("adapt_seed", "Int64", "downstream seed"),
     Column("adapt_status", "string", "downstream status: ok, diverged or pruned"),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.findings.text import effect
 from bench.report import text
 from bench.report.figures import points
 
@@ -70,8 +71,10 @@ def findings(found: pd.DataFrame, caption: str) -> Table:
     """
     shown = pd.DataFrame({heading: [_shown(v, c) for v in found[c]] for c, heading in _FINDING.items() if c in found})
     if "effect" in found:
-        ends = [found[c] if c in found else [None] * len(found) for c in ("effect", "low", "high", "unit")]
-        shown["effect"] = [_effect(*row) for row in zip(*ends, strict=True)]
+        whole = found.reindex(columns=["effect", "low", "high", "unit"])
+        numbers = whole[["effect", "low", "high"]].astype("float64")
+        units = whole["unit"].astype("string").fillna("")
+        shown["effect"] = [effect(*row) for row in zip(*(numbers[c] for c in numbers), units, strict=True)]
     return grid(shown, {"runs"}, caption)
 
 
@@ -91,13 +94,6 @@ def grid(shown: pd.DataFrame, numbers: set[str], caption: str, ids: Sequence[str
 def _kind(column: str, numbers: set[str]) -> str:
     known = (("number", numbers), ("sentence", _SENTENCES), ("name", _NAMES), ("code", {_CODE}))
     return next((kind for kind, columns in known if column in columns), "")
-
-
-def _effect(value: Any, low: Any, high: Any, unit: Any) -> str:
-    if pd.isna(value):
-        return ""
-    interval = "" if pd.isna(low) or pd.isna(high) else f" [{low:+.3g}, {high:+.3g}]"
-    return f"{value:+.3g}{interval}" + ("" if pd.isna(unit) or not unit else f" {unit}")
 
 
 def _shown(value: Any, column: str) -> str:
