@@ -100,12 +100,16 @@ def boxes():
 
 
 def test_crops_are_distributed_as_the_references(tf, boxes):
-    tf.random.set_seed(7)
-
     @tf.function
-    def draw(_):
-        begin, size, _ = tf.image.sample_distorted_bounding_box(
-            (90, 120, 3), tf.zeros([0, 0, 4]), area_range=(0.05, 1.0), min_object_covered=0, use_image_if_no_bounding_boxes=True
+    def draw(i):
+        # Operations with a state draw differently in every process, whatever the global seed.
+        begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+            (90, 120, 3),
+            tf.zeros([0, 0, 4]),
+            seed=tf.stack([i, 0]),
+            area_range=(0.05, 1.0),
+            min_object_covered=0,
+            use_image_if_no_bounding_boxes=True,
         )
         return tf.concat([begin[:2], size[:2]], 0)
 
