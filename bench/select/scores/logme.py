@@ -39,26 +39,26 @@ def logme(features: Features) -> dict[str, float]:
     """
     features.require_two_classes()
     u, s = features.raw
-    projected = (u.T @ features.member) ** 2
-    total = features.member.sum(0)
-    return {"train": float(np.mean(max_evidence(s**2, projected, total, len(features.train_y))))}
+    along = u.T @ features.member
+    # Not the difference of two squared norms: where the features fit a label, that is 1e-15, more than a weak prior leaves.
+    rest = ((features.member - u @ along) ** 2).sum(0)
+    return {"train": float(np.mean(max_evidence(s**2, along**2, rest, len(features.train_y))))}
 
 
-def max_evidence(sigma: Floats, projected: Floats, total: Floats, n: int) -> Floats:
+def max_evidence(sigma: Floats, projected: Floats, rest: Floats, n: int) -> Floats:
     """Returns max over t of log evidence / n of each class, f64[K].
 
     Args:
       sigma: f64[k], squared singular values of the features, all positive; k may be 0.
       projected: f64[k, K], squared projections of the targets on the left singular vectors.
-      total: f64[K], squared norms of the targets, positive.
+      rest: f64[K], squared norms of what the singular vectors leave of the targets.
       n: number of images.
     """
     if not len(sigma):
-        return np.asarray(-0.5 * (np.log(2 * np.pi * total / n) + 1))
-    rest = np.maximum(total - projected.sum(0), 0.0)
+        return np.asarray(-0.5 * (np.log(2 * np.pi * rest / n) + 1))
     low, high = 2 * np.log(ROUNDING) + np.log(sigma[0]), np.log(_FLAT * sigma[0])
     grid = np.linspace(low, high, int((high - low) / _STEP) + 1)
-    on_grid = np.stack([_evidence(np.full(len(total), at), sigma, projected, rest, n) for at in grid])
+    on_grid = np.stack([_evidence(np.full(len(rest), at), sigma, projected, rest, n) for at in grid])
     best = on_grid.argmax(0)
     left, right = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]
     for _ in range(_HALVINGS):
