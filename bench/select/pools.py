@@ -90,18 +90,21 @@ def contests(
       seed: of strategies that draw.
     """
     # Python's strings: the arrays that pandas keeps its own in are slow to take small parts of.
-    named = {column: transfers[column].astype(object) for column in ("filename", "adapt_filename")}
+    named = {column: transfers[column].astype(object) for column in ("name", "filename", "adapt_filename")}
     transfers = transfers.assign(flops=run_flops(transfers), **named)
+    sizes = _sizes(transfers)
     for name, checkpoints in by_name.items():
         of_pool = transfers[transfers["filename"].isin(checkpoints["filename"])]
         found = {str(task): (rows, *validation(rows)) for task, rows in of_pool.groupby("adapt_ds")}
         history = _history({task: (rows, val) for task, (rows, val, _) in found.items()})
+        unadapted = parameters(checkpoints)
         for task, (rows, val, split) in found.items():
             group, synthetic = _facts(task, rows)
             others = [other for other in found if not _same_images(other, task)]
             measured = None if scores is None else _measured(scores, task, checkpoints)
+            of_task = sizes.loc[task].reindex(checkpoints["filename"]).set_axis(checkpoints.index)
             pool = Pool.of(
-                checkpoints.assign(**_sizes(checkpoints, rows)),
+                checkpoints.assign(params=of_task["params"].fillna(unadapted), flops=of_task["flops"]),
                 rows,
                 None if measured is None else _wide(measured),
                 history[history["adapt_ds"].isin(others)],
@@ -118,8 +121,9 @@ def _history(found: Mapping[str, tuple[pd.DataFrame, pd.Series]]) -> pd.DataFram
     """Best validation score of every checkpoint on every task."""
     parts = []
     for task, (rows, val) in found.items():
-        highest = val.groupby(rows["filename"]).max().dropna().rename("score").reset_index()
-        parts.append(highest.assign(adapt_ds=task, adapt_group=_facts(task, rows)[0]))
+        highest = val.groupby(rows["filename"]).max().dropna()
+        facts = {"adapt_ds": task, "adapt_group": _facts(task, rows)[0]}
+        parts.append(pd.DataFrame({"filename": highest.index, **facts, "score": highest.to_numpy()}))
     return pd.concat(parts, ignore_index=True).astype(HISTORY) if parts else NO_HISTORY
 
 
@@ -133,19 +137,16 @@ def _same_images(one: str, other: str) -> bool:
     return (files[0].folder, files[0].label) == (files[1].folder, files[1].label)
 
 
-def _sizes(checkpoints: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
-    """Parameters of the adapted model and FLOPs of an image, at the lowest resolution of the task's runs."""
-    lowest = rows[[c for c in _OF_SIZE if c in rows]]
-    lowest = lowest.sort_values("adapt_resolution", kind="stable") if "adapt_resolution" in rows else lowest
-    first = lowest.groupby("filename").first().reindex(checkpoints["filename"])
-    pixels = (
-        first["adapt_resolution"].to_numpy(float, na_value=math.nan) if "adapt_resolution" in first else [math.nan] * len(first)
-    )
+def _sizes(transfers: pd.DataFrame) -> pd.DataFrame:
+    """Parameters of each adapted model and FLOPs of an image, at the lowest resolution of its runs; by task and `filename`."""
+    lowest = transfers[[c for c in _OF_SIZE if c in transfers]]
+    lowest = lowest.sort_values("adapt_resolution", kind="stable") if "adapt_resolution" in lowest else lowest
+    first = lowest.groupby(["adapt_ds", "filename"]).first().reset_index()
+    sides = first["adapt_resolution"].astype("Float64") if "adapt_resolution" in first else [None] * len(first)
     flops = [
-        math.nan if math.isnan(side) else image_flops(str(model), int(side))
-        for model, side in zip(checkpoints["name"], pixels, strict=True)
+        math.nan if pd.isna(side) else image_flops(str(model), int(side)) for model, side in zip(first["name"], sides, strict=True)
     ]
-    return {"params": parameters(first.assign(name=checkpoints["name"].to_numpy())).to_numpy(), "flops": flops}
+    return first[["adapt_ds", "filename"]].assign(params=parameters(first), flops=flops).set_index(["adapt_ds", "filename"])
 
 
 def _measured(scores: pd.DataFrame, task: str, checkpoints: pd.DataFrame) -> pd.DataFrame:
