@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.points.tasks import GROUPS
-from bench.select.intervals import EXAMPLES, IN_GENERAL, interval
+from bench.select.intervals import EXAMPLES, IN_GENERAL, TASKS, fewest, interval
 from bench.select.measures import COSTS, REFERENCE, paired
 
 OVER_TASKS = "mean_over_tasks"
@@ -144,7 +144,8 @@ def _ends(rows: pd.DataFrame, strategy: str, over: Collection[str], by_group: bo
     """Intervals of a strategy's test accuracy and of its regret; `rows` are those of all strategies."""
     counted = rows[rows["complete"]]
     mine = counted[counted["strategy"] == strategy]
-    if mine.empty or not over:
+    too_few = TASKS in over and mine["adapt_ds"].nunique() < fewest()
+    if mine.empty or not over or too_few:
         return {}
     test = interval(mine, "test", over, by_group=by_group)
     ends = {"test_low": test.low, "test_high": test.high}

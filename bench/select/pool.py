@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,7 @@ def _indexed(frame: pd.DataFrame, key: str, columns: dict[str, str]) -> pd.DataF
 
 def _typed(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """The columns as named, empty where there is none; `astype` of a whole frame takes ten times as long where all fit."""
-    known = {c: frame[c] if c in frame else pd.Series(np.nan, index=frame.index) for c in columns}
+    known: dict[str, Any] = {c: frame[c] if c in frame else pd.Series(np.nan, index=frame.index) for c in columns}
     return pd.DataFrame({c: v if v.dtype == columns[c] else v.astype(columns[c]) for c, v in known.items()}, index=frame.index)
 
 

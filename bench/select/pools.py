@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -143,9 +142,8 @@ def _sizes(transfers: pd.DataFrame) -> pd.DataFrame:
     lowest = lowest.sort_values("adapt_resolution", kind="stable") if "adapt_resolution" in lowest else lowest
     first = lowest.groupby(["adapt_ds", "filename"]).first().reset_index()
     sides = first["adapt_resolution"].astype("Float64") if "adapt_resolution" in first else [None] * len(first)
-    flops = [
-        math.nan if pd.isna(side) else image_flops(str(model), int(side)) for model, side in zip(first["name"], sides, strict=True)
-    ]
+    each = zip(first["name"], sides, strict=True)
+    flops = [math.nan if pd.isna(side) else image_flops(str(model), int(side)) for model, side in each]
     return first[["adapt_ds", "filename"]].assign(params=parameters(first), flops=flops).set_index(["adapt_ds", "filename"])
 
 
