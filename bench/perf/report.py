@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.findings.verdicts import verdicts
 from bench.perf.figure import Figure, once
 from bench.perf.full_table import full_table
 from bench.perf.timing import interleave
@@ -76,7 +77,7 @@ def contenders(table: pd.DataFrame, folder: Path) -> Mapping[str, Callable[[], A
         "read_csv": lambda: pd.read_csv(csv),
         "data": lambda: [figure.data(table) for figure in figures],
         "draw": lambda: [rendered(figure.draw(frame), "png") for figure, frame in zip(figures, frames, strict=True)],
-        "page": lambda: page.render(table, "index", {}),
+        "page": lambda: page.render(table, "index", {}, findings=verdicts(table)),
         "notebook": lambda: notebook(plain),
         "choice": lambda: choice(table),
         "recommend": lambda: recommend(table, [_SET]),
@@ -104,7 +105,7 @@ def run(quick: bool) -> list[Figure]:
         ratio("import of CSV, checked", "csv", "read_csv", "pandas.read_csv, unchecked"),
         seconds(f"data of {number} AugReg figures", "data", DATA),
         seconds(f"drawing {number} AugReg figures as PNG", "draw", DRAWING),
-        seconds("the page", "page", PAGE),
+        seconds("the page and its findings", "page", PAGE),
         Figure("report", f"{rows}: the page", "MB", once(size), target=f"below {SIZE}"),
         seconds("recommended table, as the release's notebook chooses", "notebook"),
         ratio("the same choice, checked", "choice", "notebook", "groupby and apply of the release's notebook"),
