@@ -27,8 +27,6 @@ from sweeps.upstream_scores import known
 
 FILE = "records.jsonl.gz"
 VERSION = 1
-# What is drawn from records alone; the page also tells of the machine's time, which no record keeps.
-DRAWN = tuple(file for file in FILES if file != PAGE)
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class Archive:
 
     @property
     def files(self) -> list[str]:
-        """The names of the files that are drawn from it."""
-        return [file for file in expected(find(self.sweep)) if file in DRAWN]
+        """The names of the files that are drawn from it: not the page, which tells of time that no record keeps."""
+        return [file for file in expected(find(self.sweep)) if file != PAGE]
 
     def draw(self, folder: Path) -> None:
         """Writes these files into a folder."""
@@ -130,7 +128,7 @@ def differences(folder: Path) -> list[str]:
     found = {}
     with tempfile.TemporaryDirectory() as place:
         archive.draw(Path(place))
-        for file in DRAWN:
+        for file in dict.fromkeys([*(file for file in FILES if file != PAGE), *archive.files]):
             kept, drawn = folder / file, Path(place) / file
             if kept.exists() and drawn.exists():
                 found[kept] = difference(kept.read_bytes(), drawn.read_bytes(), kept.suffix)

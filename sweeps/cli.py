@@ -277,17 +277,18 @@ def cancel(workdir: Path, runs: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@FOLDER
+@click.argument("workdirs", metavar="WORKDIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .csv or .parquet file.")
-def table(workdir: Path, output: Path) -> None:
-    """Write the table of all finished runs of a sweep."""
+def table(workdirs: tuple[Path, ...], output: Path) -> None:
+    """Write the table of all finished runs of a sweep, or one table of several sweeps."""
     from bench.records.table import write_table
     from sweeps.layout import Workdir
     from sweeps.results import table_of
 
-    folder = Workdir(workdir)
-    folder.sweep()
-    found = table_of(folder)
+    folders = [Workdir(path) for path in workdirs]
+    for folder in folders:
+        folder.sweep()
+    found = table_of(*folders)
     write_table(found, output)
     click.echo(f"{output}: {len(found)} rows", err=True)
 

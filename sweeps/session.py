@@ -75,15 +75,15 @@ def run_sweep(
     used = accounting.waste(accounting.reports(workdir), workdir.records())
     idle = used.idle(executor.capacity(), reporting - started, busy)
     notes = {"sweep": name, "runs": status.summary(), **dict(line.split(": ", 1) for line in spent.lines())}
-    best = write_results(sweep, workdir, notes)
+    drawn = write_results(sweep, workdir, notes)
     found = write_trials(sweep, workdir) if sweep.search else []
     now = time.monotonic()
     slots = f"idle: {idle:.0f} s of {executor.capacity()} slots"
-    for line in (*spent.lines(), *accounting.lines(workdir), slots, *found, *coordinator.decided()):
+    for line in (*spent.lines(), *accounting.lines(workdir), slots, *found, *drawn.left_out, *coordinator.decided()):
         say(line)
     say(f"wall clock: {now - started:.0f} s, of which report {now - reporting:.0f} s")
     say(f"{name}: {status.summary()} done; results: {path}")
-    if best is not None:
-        Console().print(recommended(best))
+    if drawn.recommended is not None:
+        Console().print(recommended(drawn.recommended))
     if failed:
         raise failed

@@ -47,6 +47,8 @@ def sweep_lines(sweep: Sweep) -> Iterator[str]:
             yield "probes: every checkpoint on every task, once a resolution"
         yield f"in all: {upstream:,} upstream runs, {transfers:,} transfers that depend on them"
         yield "an axis is static where its values need different compiled programs, traced where one program takes them all"
+    if sweep.figures:
+        yield f"figures when it is done: {', '.join(sweep.figures)}"
     if closed := [name for name in sweep.sets() if name in PROPRIETARY_SETS]:
         yield f"{' and '.join(closed)}: proprietary; put another upstream set in its place with --upstream"
 

@@ -87,6 +87,7 @@ class Sweep:
       follow: where points come from that depend on results; None where none do.
       search: where points come from that are not known in advance; None where all are.
       pruner: of a search, what ends hopeless runs early, a name of `sweeps.search.pruners.PRUNERS`; "" for nothing.
+      figures: of the papers, which its runs draw when they are done; names of `bench.report.gallery.FIGURES`.
 
     Raises:
       UserError: a grid with a pruner.
@@ -101,6 +102,7 @@ class Sweep:
     follow: Rule | None = None
     search: Search | None = None
     pruner: str = ""
+    figures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pruner and self.search is None:

@@ -300,6 +300,16 @@ def test_strategies_stand_in_the_order_of_what_they_lose():
     assert "nothing for them to choose by: h_score, hybrid, knn," in PAGE
 
 
+def test_seeds_of_transfers_repeat_the_comparison():
+    table = demo()
+    again = table.assign(adapt_seed=4, adapt_filename=table["adapt_filename"] + "-seed_4")
+    again = again[again["adapt_ds"].notna()]
+    caption = "Every model, task and strategy"
+    head, *rows = cells_of(render(pd.concat([table, again], ignore_index=True), "Demo", {}), caption)
+    assert [row[head.index("seed")] for row in rows].count("1") == len(rows) / 2
+    assert "seed" not in cells_of(PAGE, caption)[0]
+
+
 def test_scores_of_probes_let_more_strategies_compete():
     table = demo()
     scored = [

@@ -101,6 +101,27 @@ def test_regret_is_the_mean_over_tasks_with_its_interval():
     assert row["reason"].endswith("; adapting all gains 1.9 points for 2x the fine-tunes")
 
 
+def seeded(upstream, lr, seed, val, test, **more):
+    extra = f"-seed_{seed}" if seed else ""
+    name = f"{upstream['filename']}--digits-steps_20-lr_{lr}-res_28{extra}-batch_64"
+    return {**transfer(upstream, lr, val, test), "adapt_filename": name, "adapt_seed": seed, **more}
+
+
+def test_a_seed_of_a_transfer_is_no_setting_to_choose():
+    lucky = [seeded(A, 0.03, 0, 0.9, 0.8), seeded(A, 0.03, 1, 0.2, 0.1)]
+    steady = [seeded(A, 0.1, 0, 0.6, 0.7), seeded(A, 0.1, 1, 0.625, 0.6)]
+    once = [seeded(A, 0.3, 0, 0.99, 0.99), seeded(A, 0.3, 1, None, None, adapt_status="diverged")]
+    found = recommend(frame([*lucky, *steady, *once])).iloc[0]
+    assert found["settings"] == "lr 0.1, 28 px, batch 64"
+    assert (found["mean_val"], found["test_digits"]) == (0.6125, 0.65)
+    assert (found["finetunes"], found["finetunes_adapt_all"]) == (3, 3)
+
+
+def test_names_of_another_scheme_repeat_nothing():
+    rows = [{**transfer(A, lr, val, val), "adapt_seed": seed} for seed, (lr, val) in enumerate([(0.01, 0.5), (0.03, 0.6)])]
+    assert recommend(frame(rows)).iloc[0]["test_digits"] == 0.6
+
+
 def test_a_strategy_that_looks_at_the_task_has_a_row_for_each():
     found = recommend(TABLE, strategy="adapt_all").set_index(["task", "name"])
     assert found["filename"].to_dict() == {

@@ -21,7 +21,7 @@ from bench.report.page_heatmap import heatmaps
 from bench.report.provenance import provenance, warnings
 from bench.report.recommended import recommend
 from bench.report.text import bounded
-from bench.select.compare import compare
+from bench.select.compare import compare_seeds
 from bench.select.imagenet import rules
 from bench.select.means import means
 from bench.select.runs import upstream_runs
@@ -86,7 +86,9 @@ def render(
 ) -> str:
     """The page of `write_page` as a string."""
     ds = None if ds is None else list(ds)
-    compared, runs = compare(table, scores, ds), upstream_runs(table)
+    compared, runs = compare_seeds(table, scores, ds=ds), upstream_runs(table)
+    if compared["seed"].nunique() < 2:
+        compared = compared.drop(columns="seed")
     recommended, both = recommend(table, ds), rules(table, ds)
     ids = [f"run-{i}" for i in range(len(runs))]
     averaged = means(compared)

@@ -20,7 +20,7 @@ from bench.select.criterion import Criterion, comparable, criterion, upstream
 from bench.select.intervals import TASKS, Interval, interval
 from bench.select.limits import parameters, speed
 from bench.select.pools import contests, of_sets, pools
-from bench.select.runs import transfer_runs
+from bench.select.runs import over_transfer_seeds, transfer_runs
 from bench.select.strategies import find
 from bench.select.strategies.adapt_all import ADAPT_ALL
 from bench.select.strategies.upstream_best import UPSTREAM_BEST
@@ -38,6 +38,8 @@ def recommend(
     weights: Callable[[str], str | None] = lambda _: None,
 ) -> pd.DataFrame:
     """The recommended checkpoint of every model of the table.
+
+    Transfers that differ in nothing but their seed count as one, with the mean of their scores.
 
     Args:
       table: columns of `bench.records.schema`; `bench.select.limits.within` leaves out what is too large or too slow.
@@ -69,7 +71,7 @@ def recommend(
       UserError: unknown strategy, or as `bench.select.compare.compare`.
     """
     chooser = find(strategy)
-    table = of_sets(table, ds or ())
+    table = over_transfer_seeds(of_sets(table, ds or ()))
     scores = None if scores is None else check(scores)
     splits = "final_val" in chooser.needs and not table.empty
     tasks = sorted(transfer_runs(table)["adapt_ds"].unique())

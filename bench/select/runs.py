@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import UserError
+from bench.points.names import transfer_fields
 from bench.records.schema import COLUMNS
 
 _OF_THE_RUN = ("name", "ds", "aug", "wd", "do", "final_val", "status")
@@ -16,6 +17,8 @@ _UPSTREAM = tuple(
     c.name for c in COLUMNS if not c.name.startswith("adapt_") and c.name not in ("filename", "params", "infer_samples_per_sec")
 )
 """Parameters and speed are those at the downstream resolution, hence of the transfer."""
+_MEASURED = ("adapt_final_val", "adapt_final_val_v2", "adapt_final_test", "adapt_train_seconds", "infer_samples_per_sec")
+"""What differs between two transfers of one setting."""
 
 
 def require(table: pd.DataFrame, columns: Iterable[str]) -> None:
@@ -81,6 +84,33 @@ def by_transfer_seed(table: pd.DataFrame) -> list[pd.DataFrame]:
     if len(found) < 2:
         return [table]
     return [table[~transfers | seeds.eq(seed).fillna(False).astype(bool)] for seed in found]
+
+
+def over_transfer_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with one row for all transfers that differ in nothing but their seed: a seed repeats a run, it is no setting.
+
+    The row has the name of the run with the lowest seed and the means of what was measured. Where a run did not end well, its
+    status counts for all of them.
+    """
+    seeds = table["adapt_seed"] if "adapt_seed" in table else pd.Series(dtype="Int64")
+    if seeds.nunique() < 2:
+        return table
+    transfers = table[table["adapt_filename"].notna()].sort_values("adapt_seed", kind="stable")
+    repeated = pd.Series([_without_seed(str(name)) for name in transfers["adapt_filename"]], index=transfers.index)
+    fine = ok(transfers["adapt_status"])
+    measured = transfers[[c for c in _MEASURED if c in transfers]].astype("float64")
+    means = measured.where(fine).groupby(repeated).transform("mean")
+    worst = transfers["adapt_status"].mask(fine).groupby(repeated).transform("first").fillna(transfers["adapt_status"])
+    merged = transfers.assign(**means, adapt_status=worst)[~repeated.duplicated()]
+    return pd.concat([table[table["adapt_filename"].isna()], merged]).sort_index()
+
+
+def _without_seed(name: str) -> tuple[Any, ...]:
+    try:
+        upstream, fields = transfer_fields(name)
+    except UserError:  # a name of another scheme repeats none
+        return (name,)
+    return upstream, *sorted((key, value) for key, value in fields.items() if key != "seed")
 
 
 def best(scores: pd.Series) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.errors import UserError, choose_from
+from bench.errors import UserError
 
 
 @click.command()
@@ -18,19 +18,16 @@ def figure(wanted: str | None, table: Path | None, output: Path | None, rows_csv
     """Draw a figure of the papers, from a TABLE or, without one, from published numbers; without a NAME, list them."""
     from bench.records.atomic import export
     from bench.records.table import read_table
-    from bench.report import augreg, figures, scaling
+    from bench.report import figures, gallery
     from bench.report.catalogue import PUBLISHED
 
-    known = augreg.FIGURES | scaling.FIGURES
     if wanted is None:
-        for each in known.values():
+        for each in gallery.FIGURES.values():
             click.echo(f"{each.name}: {each.about}\n    {each.source}; drawn from {', or '.join(each.uses)}")
         return
-    if wanted not in known:
-        raise UserError(f"no figure {wanted!r}; {choose_from(wanted, known)}")
+    asked = gallery.find(wanted)
     if output is None and rows_csv is None:
         raise UserError("nothing to write: give -o FIGURE, --csv ROWS, or both")
-    asked = known[wanted]
     if table is None and PUBLISHED not in asked.uses:
         raise UserError(f"{wanted} has no published numbers to be drawn from: give a TABLE ({' or '.join(asked.uses)})")
     rows = asked.data(None if table is None else read_table(table))

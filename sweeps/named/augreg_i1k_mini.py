@@ -15,4 +15,5 @@ SWEEP = Sweep(
     about=__doc__,
     upstream=Grid(MINI_AXES, fixed={"dataset": "mnist5k", "fraction": 0.1, "epochs": 40.0, "lr": 0.003}),
     transfer=MINI_TRANSFERS,
+    figures=("augreg-fig6-left", "augreg-fig7", "augreg-table3"),
 )

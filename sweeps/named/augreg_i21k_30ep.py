@@ -17,4 +17,5 @@ SWEEP = Sweep(
     about=__doc__,
     upstream=Grid(VIT_AXES, fixed={"dataset": "i21k", "epochs": 30.0, "lr": 0.001}),
     transfer=TABLE_4,
+    figures=("augreg-fig6-left", "augreg-fig7", "augreg-table3"),
 )

@@ -15,4 +15,5 @@ SWEEP = Sweep(
     about=__doc__,
     upstream=Grid(MINI_AXES, fixed={"dataset": "mnist5k", "fraction": 1.0, "epochs": 4.0, "lr": 0.003}),
     transfer=MINI_TRANSFERS,
+    figures=("augreg-fig6-left", "augreg-fig7", "augreg-table3"),
 )

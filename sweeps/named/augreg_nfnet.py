@@ -22,4 +22,5 @@ SWEEP = Sweep(
             "warmup_steps": By("fraction", {0.01: 15, 0.1: 155, 1.0: 1_548}),
         },
     ),
+    figures=("augreg-fig7",),
 )

@@ -24,4 +24,5 @@ SWEEP = Sweep(
             "warmup_steps": By("fraction", {0.01: 100, 0.1: 1_000, 1.0: 10_000}),
         },
     ),
+    figures=("augreg-fig7",),
 )

@@ -27,4 +27,5 @@ SWEEP = Sweep(
             "warmup_steps": By("fraction", {0.1: 4, 0.3: 12, 1.0: 40}),
         },
     ),
+    figures=("augreg-fig7",),
 )

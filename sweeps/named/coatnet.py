@@ -114,4 +114,5 @@ SWEEP = Sweep(
             of={"epochs": (14.0,)},
         ),
     ),
+    figures=("coatnet-size",),
 )

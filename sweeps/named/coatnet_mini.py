@@ -24,4 +24,5 @@ SWEEP = Sweep(
         Grid(_PIXELS, {**_OWN, "steps": 20, "sd": 0.2, "aug": "coatnet"}, of={"epochs": (20.0,)}),
         Grid(_PIXELS, {**_OWN, "steps": 40, "sd": 0.1}, of={"epochs": (6.0,)}),
     ),
+    figures=("coatnet-size",),
 )

@@ -33,4 +33,5 @@ SWEEP = Sweep(
         Grid({"model": _MODELS, "seed": _SEEDS}, {**EFFNETV2, **_PAPER}),
         Grid({"model": _MODELS, "progressive": ("code", ""), "seed": _SEEDS}, {**EFFNETV2, **_CODE}),
     ),
+    figures=("efficientnetv2-time",),
 )

@@ -28,4 +28,5 @@ SWEEP = Sweep(
             "decay": "exponential",
         },
     ),
+    figures=("efficientnetv2-time",),
 )

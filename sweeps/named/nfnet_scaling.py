@@ -24,4 +24,5 @@ SWEEP = Sweep(
         },
         fixed=NFNET_JFT,
     ),
+    figures=("nfnet-loss", "nfnet-optimum", "nfnet-learning-rate"),
 )

@@ -23,4 +23,5 @@ SWEEP = Sweep(
             "optimizer": "nesterov_agc_l2",
         },
     ),
+    figures=("nfnet-loss", "nfnet-optimum", "nfnet-learning-rate"),
 )

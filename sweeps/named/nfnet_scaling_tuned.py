@@ -27,4 +27,5 @@ SWEEP = Sweep(
         fixed=NFNET_JFT,
         first=({"lr": 1.6},),
     ),
+    figures=("nfnet-loss", "nfnet-optimum", "nfnet-learning-rate"),
 )

@@ -19,4 +19,5 @@ SWEEP = Sweep(
         fixed={"dataset": "mnist5k", "aug": "none", "wd": 1e-6, "do": 0.0, "sd": 0.0, "optimizer": "nesterov_agc_l2"},
         first=({"lr": 0.1},),
     ),
+    figures=("nfnet-loss", "nfnet-optimum", "nfnet-learning-rate"),
 )

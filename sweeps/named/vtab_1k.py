@@ -21,4 +21,5 @@ SWEEP = Sweep(
     transfer=Grid(axes={"task": ONE_K, **VTAB_AXES}, fixed={"resolution": 224, "fit": "tune"}),
     probe=True,
     follow=Retrain(),
+    figures=("augreg-fig3", "augreg-table5"),
 )

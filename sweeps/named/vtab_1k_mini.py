@@ -25,4 +25,5 @@ SWEEP = Sweep(
     ),
     probe=True,
     follow=Retrain(),
+    figures=("augreg-fig3", "augreg-table5"),
 )

@@ -23,4 +23,5 @@ SWEEP = Sweep(
         fixed={"resolution": 28, "batch_size": 64, "steps": 40},
     ),
     probe=True,
+    figures=("augreg-fig3", "augreg-table5"),
 )
