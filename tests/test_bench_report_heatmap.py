@@ -119,6 +119,11 @@ def test_order_knows_every_variant_and_level():
     assert order.models([*reversed(nine), "unknown", "ViT-mu"]) == ["ViT-mu", *nine, "unknown"]
     assert order.levels(sorted(LEVELS)) == list(LEVELS)
     assert order.upstream_sets(["mnist5k", "i21k", "i1k", "i21k_30"]) == ["i1k", "i21k_30", "i21k", "mnist5k"]
+    parts = ["mnist5k", "mnist5k_30pct", "i1k", "mnist5k_2.5pct", "mnist5k_10pct", "i1k_10pct", "i21k"]
+    assert order.upstream_sets(parts) == [
+        *("i1k_10pct", "i1k", "i21k"),
+        *("mnist5k_2.5pct", "mnist5k_10pct", "mnist5k_30pct", "mnist5k"),
+    ]
 
 
 def test_figure_has_the_layout_of_fig4():

@@ -1,7 +1,5 @@
 """What a finished sweep leaves: the figures of the papers that it is for, and one table of several sweeps."""
 
-import re
-
 import pandas as pd
 import pytest
 from made import accept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 
 from bench.findings.finding import Untestable
 from bench.points import VARIANTS
+from bench.points.datasets import part
 from bench.points.tasks import TASKS
 from bench.select.published import imagenet_transfer
 from bench.select.runs import best, ok, transfer_runs, upstream_runs
@@ -114,9 +114,7 @@ def images(ds: str) -> float:
     found = upstream_set(ds)
     if found is None:
         return math.nan
-    percent = re.search(r"_([\d.]+)pct", ds)
-    whole = _LADDER.get(found.name, found.train or math.nan)
-    return whole * (float(percent[1]) / 100 if percent else 1.0)
+    return _LADDER.get(found.name, found.train or math.nan) * part(ds)[1]
 
 
 def short(ds: str) -> bool:

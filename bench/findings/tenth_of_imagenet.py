@@ -7,6 +7,7 @@ import pandas as pd
 from bench.findings.effects import judged, paired
 from bench.findings.finding import Evidence, Finding, Untestable, Verdict
 from bench.findings.runs import ended, nested, of_families, plain, tops
+from bench.points.datasets import part
 
 _TENTH = (9.9, 10.1)
 BAR = 0.01
@@ -18,7 +19,7 @@ def _measured(table: pd.DataFrame) -> pd.DataFrame:
     runs = runs[of_families(runs, "resnet")]
     found = []
     for small, large in nested(runs["ds"], *_TENTH):
-        if "pct" not in small:
+        if part(small)[1] == 1:
             continue  # another set, with other validation images
         whole = tops(runs[runs["ds"].eq(large) & plain(runs)])
         tenth = tops(runs[runs["ds"].eq(small) & ~plain(runs)])

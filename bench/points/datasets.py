@@ -6,6 +6,7 @@ size or warm-up) and the names of small sets are equally short. Sources: "How to
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from bench.points.files import IMAGENET, IMAGENET_CUT, Files
@@ -130,3 +131,11 @@ UPSTREAM: dict[str, UpstreamSet] = {
 EMBEDDED_SETS = frozenset({"mnist5k"})
 # Google's own, never released: known by name, so that published figures can be read, and never loaded.
 PROPRIETARY_SETS = frozenset({"jft300m", "jft3b", "jft4b"})
+
+_PART = re.compile(r"(.+)_(\d+(?:\.\d+)?)pct")
+
+
+def part(ds: str) -> tuple[str, float]:
+    """Returns what the column `ds` says was trained on: a set, and which part of it; of `mnist5k_10pct`, mnist5k and 0.1."""
+    found = _PART.fullmatch(ds)
+    return (found[1], float(found[2]) / 100) if found else (ds, 1.0)

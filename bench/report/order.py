@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bench.points.datasets import part
 from bench.points.levels import LEVELS
 
 _SETS = ("i1k", "i21k_30", "i21k")
@@ -29,8 +30,13 @@ def _by(known: tuple[str, ...], values: Iterable[str]) -> list[str]:
 
 
 def upstream_sets(values: Iterable[str]) -> list[str]:
-    """Distinct upstream sets: those of Fig. 4 in its order, then the others by name."""
-    return _by(_SETS, values)
+    """Distinct upstream sets: those of Fig. 4 in its order, then the others by name; fractions before the whole, by size."""
+
+    def place(ds: str) -> tuple[int, str, float]:
+        whole, fraction = part(ds)
+        return _SETS.index(whole) if whole in _SETS else len(_SETS), whole, fraction
+
+    return sorted(set(values), key=place)
 
 
 def models(values: Iterable[str]) -> list[str]:
