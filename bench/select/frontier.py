@@ -13,6 +13,7 @@ means over tasks (`bench.select.intervals`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,10 +44,13 @@ class Estimate:
         """Whether there was enough to resample."""
         return not math.isnan(self.low)
 
-    def text(self, form: str = ".3g") -> str:
+    def text(self, form: str | Callable[[float], str] = ".3g") -> str:
         """The number with its interval in brackets, such as `-0.043 [-0.045, -0.041]`."""
-        ends = f" [{self.low:{form}}, {self.high:{form}}]" if self.known else ""
-        return f"{self.value:{form}}{ends}"
+
+        def show(value: float) -> str:
+            return f"{value:{form}}" if isinstance(form, str) else form(value)
+
+        return show(self.value) + (f" [{show(self.low)}, {show(self.high)}]" if self.known else "")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def draw(
     if not slanted:
         widest = [max(w, *map(len, h.split("\n"))) for w, h in zip(widest, header, strict=True)]
     wide = [_LETTER * w + 0.16 for w in widest]
-    tall = 0.045 + (0.062 * max(map(len, header)) if slanted else 0.15 * max(h.count("\n") + 1 for h in header))
+    tall = 0.045 + (0.05 + 0.055 * max(map(len, header)) if slanted else 0.15 * max(h.count("\n") + 1 for h in header))
     width = max(2 * _MARGIN + sum(wide) + (0.4 * tall if slanted else 0), 2 * _MARGIN + _BOLD * len(title))
     height = 0.34 + tall + _ROW * len(rows) + _FOOT
     fig = Figure(figsize=(width, height), facecolor="white")

@@ -20,6 +20,7 @@ from bench.report.styles import Style
 from bench.select.frontier import power_law
 from bench.select.runs import require
 
+_ALL_DIGITS = 1e6
 _WHAT = {"epochs": "epochs", "size": "one epoch, {unit}"}
 
 
@@ -62,9 +63,14 @@ def _panel(ax: Axes, runs: pd.DataFrame, value: str, shown: dict[str, Style]) ->
         if value == "epochs" and ends[0] < law.one.value < ends[1]:
             ax.axhline(1, color="#555555", linewidth=0.8, linestyle=":", zorder=0)
             ax.axvline(law.one.value, color="#555555", linewidth=0.8, linestyle=":", zorder=0)
-            said += f"\none epoch at {law.one.text(',.0f')}"
+            said += f"\none epoch at {law.one.text(_of_compute)}"
     axes.logarithmic(ax, "y", lines)
     axes.remark(ax, said, (0.02, 0.98), "left")
+
+
+def _of_compute(value: float) -> str:
+    """Core-hours with all their digits, FLOPs with their unit."""
+    return f"{value:,.0f}" if value < _ALL_DIGITS else axes.short(value)
 
 
 FACTS = FigureFacts(
