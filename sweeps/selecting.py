@@ -15,7 +15,6 @@ from bench.select.intervals import against
 from bench.select.means import means
 from bench.select.measures import REFERENCE
 from bench.select.rankings import mean_rankings, of_strategies
-from bench.select.runs import by_transfer_seed
 from bench.select.strategies import find
 
 if TYPE_CHECKING:
@@ -89,11 +88,10 @@ class Selection:
         return found, lambda: _curves_figure(found)
 
     def upstream(self) -> Shown:
-        """What choosing by upstream validation wins or loses, models by tasks, means over seeds."""
+        """What choosing by upstream validation wins or loses, models by tasks; figure 5 (left) of the AugReg paper."""
         from bench.report.upstream_best import of_table
 
-        cells = pd.concat([of_table(part, self.pool) for part in by_transfer_seed(self.table)])
-        found = cells.groupby(["name", "adapt_ds"], sort=False)["value"].mean().reset_index()
+        found = of_table(self.table, self.pool)[["name", "adapt_ds", "value"]]
         return found, lambda: _upstream_figure(found)
 
     def rankings(self) -> Shown:

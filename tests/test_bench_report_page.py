@@ -300,14 +300,19 @@ def test_strategies_stand_in_the_order_of_what_they_lose():
     assert "nothing for them to choose by: h_score, hybrid, knn," in PAGE
 
 
-def test_seeds_of_transfers_repeat_the_comparison():
-    table = demo()
-    again = table.assign(adapt_seed=4, adapt_filename=table["adapt_filename"] + "-seed_4")
-    again = again[again["adapt_ds"].notna()]
-    caption = "Every model, task and strategy"
-    head, *rows = cells_of(render(pd.concat([table, again], ignore_index=True), "Demo", {}), caption)
-    assert [row[head.index("seed")] for row in rows].count("1") == len(rows) / 2
-    assert "seed" not in cells_of(PAGE, caption)[0]
+def test_a_page_says_one_thing_of_transfers_with_several_seeds():
+    def named(seed, add):
+        extra = f"-seed_{seed}" if seed else ""
+        table = demo()
+        names = table["filename"] + "--" + table["adapt_ds"] + f"-steps_10-lr_0.1-res_28{extra}"
+        return table.assign(adapt_seed=seed, adapt_filename=names, adapt_final_test=table["adapt_final_test"] + add)
+
+    page = render(pd.concat([named(0, 0.0), named(1, 0.2).dropna(subset="adapt_ds")], ignore_index=True), "Demo", {})
+    head, row = cells_of(page, "Test accuracy of the recommended checkpoints")
+    assert row[head.index("mean")] == "52.0%"
+    head, *rows = cells_of(page, "Strategies over all models and tasks")
+    assert {row[0]: row[head.index("test")] for row in rows}["upstream_best"] == "52.0%"
+    assert dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))["Transfer runs"] == "16, 0 of them diverged"
 
 
 def test_scores_of_probes_let_more_strategies_compete():

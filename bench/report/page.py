@@ -21,10 +21,10 @@ from bench.report.page_heatmap import heatmaps
 from bench.report.provenance import provenance, warnings
 from bench.report.recommended import recommend
 from bench.report.text import bounded
-from bench.select.compare import compare_seeds
+from bench.select.compare import compare
 from bench.select.imagenet import rules
 from bench.select.means import means
-from bench.select.runs import upstream_runs
+from bench.select.runs import over_transfer_seeds, upstream_runs
 from bench.select.strategies import STRATEGIES
 from bench.select.strategies.upstream_best import UPSTREAM_BEST
 
@@ -86,10 +86,9 @@ def render(
 ) -> str:
     """The page of `write_page` as a string."""
     ds = None if ds is None else list(ds)
-    compared, runs = compare_seeds(table, scores, ds=ds), upstream_runs(table)
-    if compared["seed"].nunique() < 2:
-        compared = compared.drop(columns="seed")
-    recommended, both = recommend(table, ds), rules(table, ds)
+    merged = over_transfer_seeds(table)
+    compared, runs = compare(merged, scores, ds), upstream_runs(table)
+    recommended, both = recommend(merged, ds), rules(merged, ds)
     ids = [f"run-{i}" for i in range(len(runs))]
     averaged = means(compared)
     stand = standings.standings(compared, averaged)

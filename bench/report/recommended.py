@@ -176,11 +176,11 @@ def _reason(pool: pd.DataFrame, decided: Criterion, row: dict[str, Any], scored:
         return f"{sentence}; no {'other ' if tasks == 1 else ''}task says what adapting all would add{covered}"
     lost = Interval(row["regret"], row["regret_low"], row["regret_high"], row["regret_tasks"])
     gain = round(100 * lost.estimate, 1)
-    unsure = " (not separable)" if lost.known and not lost.separable else ""
+    changes = f"{'loses' if gain < 0 else 'gains'} {abs(gain):.1f} points" if gain else "neither gains nor loses"
+    unsure = " (not separable)" if gain and lost.known and not lost.separable else ""
     where = "" if row["task"] == EVERY else " on other tasks"
     ratio = f"{row['finetunes_adapt_all'] / row['finetunes']:.3g}x"
-    verb = "loses" if gain < 0 else "gains"
-    return f"{sentence}; adapting all {verb} {abs(gain):.1f} points{where}{unsure}{covered} for {ratio} the fine-tunes"
+    return f"{sentence}; adapting all {changes}{where}{unsure}{covered} for {ratio} the fine-tunes"
 
 
 def _first(pool: pd.DataFrame, decided: Criterion, row: dict[str, Any]) -> str:

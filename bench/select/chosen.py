@@ -14,7 +14,7 @@ import pandas as pd
 from bench.errors import UserError
 from bench.points.tasks import TASKS
 from bench.select.means import UNGROUPED
-from bench.select.runs import ok, require, transfer_runs, upstream_runs
+from bench.select.runs import ok, over_transfer_seeds, require, transfer_runs, upstream_runs
 from bench.select.validation import V2_OF, refuse_mixtures, validation
 
 COLUMNS = ("filename", "adapt_filename", "adapt_ds", "adapt_resolution", "adapt_final_val", "adapt_final_test", "adapt_status")
@@ -72,14 +72,15 @@ def valued(table: pd.DataFrame, per: Sequence[str] = PER_SET) -> pd.DataFrame:
       per: columns in which transfers that compete on a task are equal; it decides whether ImageNetV2 can choose.
 
     Returns:
-      Rows sorted by (filename, adapt_filename), with two columns more: `val`, the validation score, which is ImageNetV2's where
-      `bench.select.validation.validation` says so, and is empty where a run has none; `value`, the test accuracy.
+      Rows sorted by (filename, adapt_filename), one for all seeds (`bench.select.runs.over_transfer_seeds`), with two columns
+      more: `val`, the validation score, which is ImageNetV2's where `bench.select.validation.validation` says so, and is empty
+      where a run has none; `value`, the test accuracy.
 
     Raises:
       UserError: a column is missing, the table is empty, or transfers do not compare.
     """
     require(table, COLUMNS)
-    rows = transfer_runs(table)
+    rows = transfer_runs(over_transfer_seeds(table))
     refuse_mixtures(rows)
     rows["val"] = rows["adapt_final_val"].astype(float).where(ok(rows["adapt_status"]))
     # Nothing but an ImageNetV2 score can take the place of the task's own.

@@ -14,7 +14,7 @@ from bench.cost.flops import training_flops
 from bench.errors import UserError
 from bench.points import UPSTREAM, Upstream, parse_upstream
 from bench.select.costs import run_flops
-from bench.select.runs import ok, transfer_runs, upstream_runs
+from bench.select.runs import ok, over_transfer_seeds, transfer_runs, upstream_runs
 from bench.select.validation import V2_OF, validation
 
 
@@ -59,7 +59,7 @@ def finetuned(table: pd.DataFrame, task: str = V2_OF) -> pd.DataFrame:
       UserError: what `upstream` raises, or no run was transferred to the task.
     """
     runs = upstream(table)
-    transfers = transfer_runs(table)
+    transfers = transfer_runs(over_transfer_seeds(table))
     transfers = transfers[transfers["adapt_ds"] == task]
     if transfers.empty:
         raise UserError(f"the table has no transfer to {task}")
