@@ -14,7 +14,7 @@ from bench.records.record import Cost
 from sweeps.launch import Launch
 from sweeps.layout import Workdir
 from sweeps.perf import adapt, overhead, simulate
-from sweeps.perf.grid import Spent, differences, longer
+from sweeps.perf.grid import Spent, cores, differences, figures, longer
 from sweeps.perf.grid import sweep as find_grid
 from sweeps.perf.simulate import Nobody, lengths, sweep_of
 from sweeps.perf.world import Terms, World
@@ -102,13 +102,14 @@ def test_what_adapting_takes_is_extrapolated_from_what_was_measured():
     seconds = {"train_seconds": 2.0, "steps": 10, "images": 640}
     points = adapt.sweep([Checkpoint("ViT-mu", "a", "0" * 16)], quick=False).transfer_points
     records, count = [replace(record(point), cost=Cost(**seconds)) for point in points], len(points)
-    found = adapt.figures(Spent((24.0 + count * 2.0) / adapt.cores(), records), 22.0, records[:2])
+    halves = [Spent(15.0, records[:1]), Spent(7.0, records[1:2])]
+    found = figures(adapt.RIVAL, Spent((24.0 + count * 2.0) / cores(), records), halves)
     of = {figure.what: figure.value.median for figure in found}
     assert of["largest difference of validation accuracy"] == 0
     # A run: 9 s and as many seconds as it trains; all of ours: training shared by the cores, and what is left of it.
-    rest = 24.0 / adapt.cores()
-    for length in adapt.LENGTHS:
-        expected = count * (9 + length) / (rest + count * length / adapt.cores())
+    rest = 24.0 / cores()
+    for length in adapt.RIVAL.lengths:
+        expected = count * (9 + length) / (rest + count * length / cores())
         assert of[f"{count} runs of {length} s"] == pytest.approx(expected)
 
 

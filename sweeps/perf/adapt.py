@@ -16,7 +16,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,14 +23,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.perf.figure import Figure, once
+from bench.perf.figure import Figure
 from bench.points import Checkpoint, Transfer
 from bench.points.files import DATA, PURPOSES, Files
 from bench.points.task import Task
-from bench.records.record import Record, read_record
+from bench.records.record import read_record
 from sweeps.axes import By
 from sweeps.layout import Workdir
-from sweeps.perf.grid import Spent, cores, differences, do, longer
+from sweeps.perf.grid import Rival, Spent, do, figures
 from sweeps.space import Grid, Sweep
 
 MODELS = ("ViT-mu", "NFNet-mu")
@@ -41,11 +40,9 @@ ANGLES, PERIODS = 8, (3.0, 4.0, 6.0, 8.0, 12.0)
 PIXELS = 28
 # Of either model, and outputs of their heads, which are replaced.
 SEEDS, CLASSES = 4, 10
-# Seconds of a training.
-LENGTHS = (1, 5, 30)
+RIVAL = Rival("adapt", "a run in a process", "runs", "a process a run", (1, 5, 30), "4 or more at 1 s")
 STEPS = (20, 40)
 RATES = (0.003, 0.01, 0.03, 0.1)
-TARGET = "4 or more at 1 s"
 
 
 def gratings(what: str, count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
@@ -154,30 +151,7 @@ def run(quick: bool) -> list[Figure]:
             os.environ.pop(DATA)
             if before is not None:
                 os.environ[DATA] = before
-    return figures(whole, sum(each.wall for each in halves), [r for each in halves for r in each.records])
-
-
-def figures(whole: Spent, wall: float, records: list[Record]) -> list[Figure]:
-    """Returns what was found.
-
-    Args:
-      whole: of ours.
-      wall: seconds that the runs in processes of their own took, together.
-      records: of these runs.
-    """
-    each, count, workers = wall / len(records), len(whole.records), cores()
-    training, own = (mean(r.cost.train_seconds for r in some) for some in (records, whole.records))
-    found = [
-        Figure("adapt", f"a run in a process, of which {training:.2g} s are training", "s", once(each)),
-        Figure("adapt", f"{count} runs of {own:.2g} s of training, {workers} workers", "s", once(whole.wall)),
-        Figure("adapt", "largest difference of validation accuracy", "", once(max(differences(whole.records, records)))),
-    ]
-    for length in LENGTHS:
-        times = length / training
-        ratio = count * longer(each, training, times) / longer(whole.wall, count / workers * own, times)
-        target = TARGET if length == LENGTHS[0] else ""
-        found.append(Figure("adapt", f"{count} runs of {length} s", "x", once(ratio), "a process a run", target))
-    return found
+    return figures(RIVAL, whole, halves)
 
 
 @click.group()

@@ -26,12 +26,9 @@ from bench.points import Upstream
 from bench.records.record import Record, read_record
 from sweeps.space import By, Grid, Sweep
 
-# Seconds of a training; the first is measured.
-LENGTHS = (5, 30, 120)
 # Trainings of about five seconds on one core here.
 EPOCHS = {"ViT-mu": 8.0, "NFNet-mu": 7.0}
 LEVELS = ("none", "light0", "light1", "medium1", "medium2", "strong1", "strong2")
-TARGET = "5 or more at 5 s"
 
 
 def sweep(quick: bool) -> Sweep:
@@ -52,6 +49,29 @@ class Spent(NamedTuple):
 
     wall: float
     records: list[Record]
+
+
+class Rival(NamedTuple):
+    """What is done in another way beside ours, a process a run.
+
+    Attributes:
+      benchmark: its name.
+      run: what one run of it is called, such as `a trial`.
+      runs: what several of ours are called.
+      against: the other way.
+      lengths: seconds of trainings to extrapolate to.
+      target: of the ratio at the first length.
+    """
+
+    benchmark: str
+    run: str
+    runs: str
+    against: str
+    lengths: tuple[int, ...]
+    target: str
+
+
+RIVAL = Rival("grid", "a trial", "points", "Optuna, a process a trial", (5, 30, 120), "5 or more at 5 s")
 
 
 def do(module: str, *arguments: str) -> None:
@@ -110,6 +130,30 @@ def longer(wall: float, training: float, times: float) -> float:
     return wall + (times - 1) * training
 
 
+def figures(rival: Rival, whole: Spent, halves: list[Spent]) -> list[Figure]:
+    """Returns what was found.
+
+    Args:
+      rival: what ours is compared with.
+      whole: of ours.
+      halves: runs of the other way, measured before and after.
+    """
+    others = [record for half in halves for record in half.records]
+    each, count, workers = sum(half.wall for half in halves) / len(others), len(whole.records), cores()
+    training, own = (mean(r.cost.train_seconds for r in records) for records in (others, whole.records))
+    found = [
+        (f"{rival.run}, of which {training:.2g} s are training", "s", each, "", ""),
+        (f"{count} {rival.runs} of {own:.2g} s of training, {workers} workers", "s", whole.wall, "", ""),
+        ("largest difference of validation accuracy", "", max(differences(whole.records, others)), "", ""),
+    ]
+    for length in rival.lengths:
+        times = length / training
+        ratio = count * longer(each, training, times) / longer(whole.wall, count / workers * own, times)
+        target = rival.target if length == rival.lengths[0] else ""
+        found.append((f"{count} {rival.runs} of {length} s", "x", ratio, rival.against, target))
+    return [Figure(rival.benchmark, what, unit, once(value), *rest) for what, unit, value, *rest in found]
+
+
 def run(quick: bool) -> list[Figure]:
     """A grid of 56 points against Optuna with a process and a compilation a trial: about eight minutes on two cores."""
     points = sweep(quick).upstream_points
@@ -118,21 +162,7 @@ def run(quick: bool) -> list[Figure]:
         halves = [theirs(Path(folder) / "before", chosen[:2])]
         whole = ours(Path(folder) / "ours", quick)
         halves.append(theirs(Path(folder) / "after", chosen[2:]))
-    trials = [r for half in halves for r in half.records]
-    trial, count = sum(half.wall for half in halves) / len(trials), len(points)
-    training, own = (mean(r.cost.train_seconds for r in records) for records in (trials, whole.records))
-    workers = cores()
-    figures = [
-        Figure("grid", f"a trial, of which {training:.1f} s are training", "s", once(trial)),
-        Figure("grid", f"{count} points of {own:.1f} s of training, {workers} workers", "s", once(whole.wall)),
-        Figure("grid", "largest difference of validation accuracy", "", once(max(differences(whole.records, trials)))),
-    ]
-    for length in LENGTHS:
-        times = length / LENGTHS[0]
-        ratio = count * longer(trial, training, times) / longer(whole.wall, count / workers * own, times)
-        target = TARGET if length == LENGTHS[0] else ""
-        figures.append(Figure("grid", f"{count} points of {length} s", "x", once(ratio), "Optuna, a process a trial", target))
-    return figures
+    return figures(RIVAL, whole, halves)
 
 
 @click.group()
