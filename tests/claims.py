@@ -168,11 +168,12 @@ def finetuned(by):
         yield one.to("imagenet2012", 0.7 - 0.2 * math.log(1 - one.row["final_val"]) * 0.5 + by * math.log2(size))
 
 
-def repeated(by):
-    """Four times an image in a batch has `by` over once."""
+def repeated(by, settings=60):
+    """Four times an image in a batch has `by` over once, in so many settings."""
     one = run("NFNet-F0", "i1k")
-    yield one.to("imagenet2012", 0.8)
-    yield one.to("imagenet2012", 0.8 + by, multiplicity=4)
+    for i in range(settings):
+        yield one.to("imagenet2012", 0.8, lr=0.01 * (i + 1))
+        yield one.to("imagenet2012", 0.8 + by, lr=0.01 * (i + 1), multiplicity=4)
 
 
 def progressive(seconds, by):
@@ -217,7 +218,7 @@ CASES = {
         together(lambda s, e: 3 * s),  # noqa: ARG005 - a function of both
     ),
     "finetuning-prefers-larger": (finetuned(0.01), finetuned(-0.01), None),
-    "repeated-augmentation": (repeated(0.02), repeated(-0.02), repeated(0.001)),
+    "repeated-augmentation": (repeated(0.001), repeated(-0.02), repeated(0.001, 1)),
     "progressive-saves-time": (progressive(50, 0.001), progressive(150, 0.0), progressive(99, -0.004)),
     "hybrid-gains-with-data": (hybrid(0.02), hybrid(-0.02), hybrid(0.0005)),
 }

@@ -8,7 +8,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from claims import CASES, MODELS, Run, finetuned, law, minival, rates, run, table, together, upstream
+from claims import (
+    CASES,
+    MODELS,
+    Run,
+    finetuned,
+    grid,
+    law,
+    minival,
+    patch,
+    rates,
+    repeated,
+    run,
+    short_budget,
+    table,
+    together,
+    upstream,
+)
 from released_like import released_like
 from sklearn.linear_model import LinearRegression
 
@@ -20,6 +36,9 @@ from bench.findings.verdicts import COLUMNS, verdicts
 from bench.select.published import FOLDER
 
 ALONE = table([run("Ti/16", "i1k", 0.7)])
+
+
+_EFFNET = "EfficientNetV2-S"
 
 
 def on(name, rows):
@@ -137,6 +156,79 @@ def test_only_models_that_are_as_fast_and_as_deep_are_set_against_each_other():
     assert repr(on("larger-patch", [*CASES["larger-patch"][0], deep])) == repr(found)
     slow = [r | {"infer_samples_per_sec": 1000.0} if r["name"] == "B/32" else r for r in CASES["larger-patch"][0]]
     assert "B/32 against S/16" in on("larger-patch", slow).why
+
+
+def test_a_uniform_error_says_nothing_of_the_rates():
+    noise = np.random.default_rng(1)
+    rows = grid(lambda c, s, e: 0.5 * c**-0.05 * math.exp(noise.normal(0, 0.03)), budgets=(1.0, 2.0, 4.0, 8.0, 16.0))  # noqa: ARG005
+    assert on("size-and-epochs-together", list(rows)).verdict == NOT_SEPARABLE
+
+
+def test_what_adds_much_more_than_a_tenth_of_a_point_does_not_add_about_that():
+    found = on("repeated-augmentation", list(repeated(0.05)))
+    assert (found.verdict, "above +0.2 points" in found.why) == (CONTRADICTED, True)
+    held = on("repeated-augmentation", list(repeated(0.002)))
+    assert (held.verdict, "holds +0.2 points" in held.why) == (NOT_SEPARABLE, True)
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict"),
+    [
+        ((0.02, -0.005, 0.01, 0.03, -0.01, 0.02, 0.04), NOT_SEPARABLE),  # no trend can be told
+        ((0.006, 0.006, 0.006, 0.02, 0.03, 0.035, 0.04), NOT_SEPARABLE),  # a trend, and small models may gain or not
+        ((0.015, 0.016, 0.015, 0.02, 0.025, 0.025, 0.03), CONTRADICTED),  # a trend, and small models gain as well
+        ((-0.05, -0.05, -0.04, -0.04, -0.03, -0.03, -0.02), CONTRADICTED),  # a trend, and nothing gains
+    ],
+)
+def test_who_gains_at_a_short_budget_is_told_by_intervals(gains, verdict):
+    found = on("short-budget-largest-only", list(short_budget(gains)))
+    assert found.verdict == verdict, found.why
+
+
+def test_where_there_is_one_checkpoint_nothing_is_chosen():
+    alone = [run(m, "i21k").to("cifar100", 0.8, lr=lr) for m in ("B/32", "L/16") for lr in (0.01, 0.03)]
+    assert on("upstream-best-suffices", alone).verdict == NOT_TESTABLE
+    several = [r for r in upstream(0.0) if r["name"] == "B/16"]
+    assert on("upstream-best-suffices", [*alone, *several]).runs == 2
+
+
+def test_checkpoints_whose_transfers_have_no_score_leave_other_findings_alone():
+    gone = [r | {"adapt_status": "diverged", "adapt_final_val": None, "adapt_final_test": None} for r in patch(0.05)]
+    assert on("larger-patch", gone).verdict == NOT_TESTABLE
+
+
+def test_hybrids_with_residual_blocks_are_no_thinner_transformers():
+    rows = [
+        run("R26+S/32", "i21k").to("imagenet2012", 0.9, speed=1000.0),
+        run("Ti/16", "i21k").to("imagenet2012", 0.5, speed=1000.0),
+    ]
+    assert on("larger-patch", rows).verdict == NOT_TESTABLE
+
+
+def test_a_progressive_run_is_set_against_what_differs_in_the_schedule_alone():
+    facts = {"aug": "effnetv2s", "resolution": 300, "device": "TPU v4"}
+    rates = (0.1, 0.2, 0.4)
+    grows = [run(_EFFNET, "i1k", 0.8, lr=lr, progressive="code", train_seconds=80 + lr, **facts) for lr in rates]
+    twins = [run(_EFFNET, "i1k", 0.8, lr=lr, train_seconds=100.0, **facts) for lr in rates]
+    found = on("progressive-saves-time", [*grows, *twins])
+    assert (found.runs, "over 3 runs of one model" in found.why) == (6, True)
+    other = [run(_EFFNET, "i1k", 0.8, seed=i, train_seconds=40.0, **facts | {"resolution": 128}) for i in range(3)]
+    assert on("progressive-saves-time", [*grows, *other]).verdict == NOT_TESTABLE
+    unknown = [r.row | {"device": None} for r in (*grows, *twins)]
+    assert on("progressive-saves-time", unknown).verdict == NOT_TESTABLE
+
+
+def test_several_models_with_a_schedule_are_the_unit():
+    facts = {"aug": "effnetv2s", "resolution": 300, "device": "TPU v4"}
+    rows = [
+        run(f"EfficientNetV2-{size}", "i1k", 0.8, seed=seed, progressive=p, train_seconds=s + seed, **facts)
+        for size in "SML"
+        for seed in range(2)
+        for p, s in (("code", 80.0), ("", 100.0))
+    ]
+    found = on("progressive-saves-time", rows)
+    assert "over 3 models" in found.why
+    assert found.runs == 12
 
 
 def test_times_of_different_devices_do_not_compare():

@@ -81,25 +81,29 @@ def paired(pairs: pd.DataFrame, *, general: bool = True) -> Effect:
     return Effect(Interval(estimate, math.nan, math.nan, n), said, runs)
 
 
-def judged(effect: Effect, what: str, bar: float = 0.0) -> Verdict:
-    """Returns whether an effect is as the claim has it: above a bar.
+def judged(effect: Effect, what: str, bar: float = 0.0, most: float = math.inf) -> Verdict:
+    """Returns whether an effect is as the claim has it: above a bar, and not above the most that it speaks of.
 
     Args:
       effect: positive in the direction of the claim.
       what: what the effect is, a sentence without its full stop.
       bar: a fraction, the least effect that the claim speaks of; negative where "nearly as good" will do.
+      most: a fraction.
     """
     found = effect.interval
     points = (100 * found.estimate, 100 * found.low, 100 * found.high)
     least = f"{100 * bar:+.3g} points" if bar else "0"
     if not found.known:
         verdict, why = NOT_SEPARABLE, f"{effect.over} are too few to say"
-    elif found.low > bar:
-        verdict, why = SUPPORTED, f"above {least} over {effect.over}"
     elif found.high < bar:
         verdict, why = CONTRADICTED, f"below {least} over {effect.over}"
+    elif found.low > most:
+        verdict, why = CONTRADICTED, f"above {100 * most:+.3g} points over {effect.over}"
+    elif found.low > bar and found.high <= most:
+        verdict, why = SUPPORTED, f"above {least} over {effect.over}"
     else:
-        verdict, why = NOT_SEPARABLE, f"the interval over {effect.over} holds {least}"
+        held = least if found.low <= bar else f"{100 * most:+.3g} points"
+        verdict, why = NOT_SEPARABLE, f"the interval over {effect.over} holds {held}"
     if bar == 0 and found.known and not found.separable and verdict != NOT_SEPARABLE:
         verdict, why = NOT_SEPARABLE, f"only {found.telling} of {effect.over} differ"
     return Verdict(verdict, f"{what}: {why}", *points, unit="points", runs=effect.runs)
@@ -124,15 +128,35 @@ def slopes(y: ArrayLike, *x: ArrayLike) -> tuple[Slope, ...]:
     Raises:
       Untestable: the columns do not determine them, as where one never varies.
     """
+    columns = [np.asarray(each, float) for each in x]
+    return _least_squares(y, np.column_stack([np.ones(len(columns[0])), *columns]))[1:]
+
+
+def mean_of(y: ArrayLike) -> Slope:
+    """Returns the mean of y with its interval."""
+    return _least_squares(y, np.ones((len(np.asarray(y)), 1)))[0]
+
+
+def line_at(y: ArrayLike, x: ArrayLike, at: float) -> Slope:
+    """Returns the height at `at` of the line that least squares fit to y over x, with its interval.
+
+    Raises:
+      Untestable: as `slopes`.
+    """
+    place = np.asarray(x, float) - at
+    # Without a constant of its own, the coefficient of a column of ones is the height where the other is 0.
+    return _least_squares(y, np.column_stack([np.ones(len(place)), place]))[0]
+
+
+def _least_squares(y: ArrayLike, design: NDArray[np.float64]) -> tuple[Slope, ...]:
     target = np.asarray(y, float)
-    design = np.column_stack([np.ones(len(target)), *(np.asarray(each, float) for each in x)])
     if np.linalg.matrix_rank(design) < design.shape[1]:
         raise Untestable(f"{len(target)} points do not tell the influences apart")
     found: NDArray[np.float64] = np.linalg.lstsq(design, target, rcond=None)[0]
     free = len(target) - design.shape[1]
     if free < 1:
-        return tuple(Slope(float(b), math.nan, math.nan) for b in found[1:])
+        return tuple(Slope(float(b), math.nan, math.nan) for b in found)
     variance = float(((target - design @ found) ** 2).sum()) / free
     errors = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
     half = float(stats.t.ppf((1 + LEVEL) / 2, free)) * errors
-    return tuple(Slope(float(b), float(b - h), float(b + h)) for b, h in zip(found[1:], half[1:], strict=True))
+    return tuple(Slope(float(b), float(b - h), float(b + h)) for b, h in zip(found, half, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bench.findings.effects import slopes
+from bench.findings.effects import line_at, slopes
 from bench.findings.finding import CONTRADICTED, NOT_SEPARABLE, SUPPORTED, Evidence, Finding, Untestable, Verdict
 from bench.findings.runs import cells, ended, short
 from bench.select.costs import image_flops
@@ -39,7 +39,7 @@ def _measured(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def test(evidence: Evidence) -> Verdict:
-    """Judges how the gain grows with the model, and whether the smaller half gains at all."""
+    """Judges how the gain grows with the model, whether the largest gains, and whether the smaller half does not."""
     grid = evidence.read(_measured, fig4_cells)
     grid = grid[grid["ds"].map(lambda ds: short(str(ds))).astype(bool)]
     if grid.empty:
@@ -49,18 +49,19 @@ def test(evidence: Evidence) -> Verdict:
         raise Untestable(
             f"{len(found)} models have both a plain run and one with AugReg at a short budget; {_FEWEST} are needed"
         )
-    [slope] = slopes(found["gain"], np.log10(found["size"]))
-    smaller, largest = found["gain"].iloc[: len(found) // 2].mean(), found["gain"].iloc[-1]
+    size = np.log10(found["size"])
+    [slope] = slopes(found["gain"], size)
+    small, large = (line_at(found["gain"], size, at) for at in (size.iloc[: len(found) // 2].mean(), size.iloc[-1]))
     why = (
-        f"the best run with AugReg has {smaller:+.1f} points over the plain one in the smaller half of the models,"
-        f" {largest:+.1f} in {found['name'].iloc[-1]}"
+        f"along a line over sizes the best run with AugReg has {small} points over the plain one in the smaller half of the"
+        f" models, {large} in {found['name'].iloc[-1]}; from {_BAR:+.1f} on a model is helped"
     )
-    if slope.high < 0 or largest <= _BAR or smaller > _BAR:
+    if slope.high < 0 or large.high < _BAR or small.low > _BAR:
         verdict = CONTRADICTED
-    elif slope.low > 0:
+    elif slope.low > 0 and large.low > _BAR and small.high <= _BAR:
         verdict = SUPPORTED
     else:
-        verdict, why = NOT_SEPARABLE, f"{why}; no trend over sizes can be told"
+        verdict = NOT_SEPARABLE
     return Verdict(verdict, why, slope.value, slope.low, slope.high, "points per tenfold model", len(grid))
 
 

@@ -28,6 +28,10 @@ def _measured(table: pd.DataFrame) -> pd.DataFrame:
     # Upstream scores of different sets do not compare, so one set is taken: what most was transferred from, else the largest.
     ds = max(sets.index, key=lambda s: (sets[s], -1.0 if pd.isna(images(s)) else images(s)))
     found = compare(table, ds=[ds], strategies=[UPSTREAM_BEST.name, REFERENCE])
+    several = found["adapted"].gt(1).groupby([found["name"], found["adapt_ds"]]).transform("any")
+    if not several.any():
+        raise Untestable("no model has several checkpoints that were transferred to a task: there is nothing to choose")
+    found = found[several]
     if saw(ds, V2_OF):
         # By minival neither choice is one: that is a finding of its own.
         found = found[~(found["adapt_ds"].eq(V2_OF) & found["val_split"].eq("val"))]
@@ -43,7 +47,9 @@ def _measured(table: pd.DataFrame) -> pd.DataFrame:
 def _published(folder: Path) -> pd.DataFrame:
     cells = upstream_vs_downstream(folder)
     cells = cells[cells["adapt_ds"] != MINIVAL]
-    return cells.rename(columns={"name": "model", "adapt_ds": "task", "value": "a"}).assign(b=0.0)
+    # What was published is the difference: one number has both sides.
+    cell = cells["name"] + " " + cells["adapt_ds"]
+    return cells.rename(columns={"name": "model", "adapt_ds": "task", "value": "a"}).assign(b=0.0, run_a=cell, run_b=cell)
 
 
 def test(evidence: Evidence) -> Verdict:
