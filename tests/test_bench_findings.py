@@ -237,6 +237,14 @@ def test_times_of_different_devices_do_not_compare():
     assert on("progressive-saves-time", there).verdict == NOT_TESTABLE
 
 
+def test_repeats_are_compared_whatever_seeds_they_have():
+    one = run("NFNet-F0", "i1k")
+    once = [one.to("imagenet2012", 0.8, seed=s) | {"adapt_seed": s} for s in (0, 1)]
+    repeated = [one.to("imagenet2012", 0.85, seed=s, multiplicity=4) | {"adapt_seed": s} for s in (1, 2)]
+    found = on("repeated-augmentation", [*once, *repeated])
+    assert (found.effect, found.runs) == (pytest.approx(5.0, abs=1e-9), 2)
+
+
 def test_repeats_of_pre_training_are_not_those_of_fine_tuning():
     one = run("NFNet-F0", "i1k", multiplicity=4)
     rows = [one.to("imagenet2012", 0.8), one.to("imagenet2012", 0.83, multiplicity=2)]

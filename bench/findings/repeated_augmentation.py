@@ -13,31 +13,29 @@ from bench.findings.finding import Evidence, Finding, Untestable, Verdict
 from bench.findings.runs import tested
 from bench.points.tasks import TASKS
 from bench.select.published import read
-from bench.select.runs import ok, transfer_runs
+from bench.select.runs import ok, over_transfer_seeds, transfer_runs
 from bench.select.validation import V2_OF
 
 _MOST = 0.002
 """Twice a tenth of a point: what adds more does not add about a tenth."""
 _REPEATED = re.compile(r"-mult_\d+")
+_APART = re.compile(r"-(?:mult|seed)_\d+")
+"""What two transfers may differ in that are set against each other: each is a mean over seeds, under the name of its lowest."""
 
 
 def _measured(table: pd.DataFrame) -> pd.DataFrame:
-    transfers = transfer_runs(table)
+    transfers = transfer_runs(over_transfer_seeds(table))
     transfers = transfers[ok(transfers["adapt_status"]) & transfers["adapt_final_test"].notna()]
     facts = {"model": transfers["name"], "task": transfers["adapt_ds"], "test": transfers["adapt_final_test"].astype(float)}
     found = pd.DataFrame({**facts, "run": transfers["adapt_filename"], "n": tested(transfers)})
-    found["once"] = found["run"].map(lambda run: _once(str(run))).astype("string")
-    repeated = found[found["once"] != found["run"]]
-    both = repeated.merge(found, left_on="once", right_on="run", suffixes=("_a", "_b"))
+    # A checkpoint's name keeps its own multiplicity and seed.
+    parts = [str(run).partition("--") for run in found["run"]]
+    found["setting"] = pd.Series([f"{upstream}--{_APART.sub('', rest)}" for upstream, _, rest in parts], found.index, "string")
+    repeated = pd.Series([bool(_REPEATED.search(rest)) for *_, rest in parts], index=found.index, dtype=bool)
+    both = found[repeated].merge(found[~repeated], on="setting", suffixes=("_a", "_b"))
     if both.empty:
         raise Untestable("no transfer was done both with repeated augmentation (-mult_N in its name) and without")
     return both.rename(columns={"model_a": "model", "task_a": "task", "test_a": "a", "test_b": "b"})
-
-
-def _once(run: str) -> str:
-    """The transfer's name without its multiplicity; its checkpoint's name keeps its own."""
-    upstream, separator, rest = run.partition("--")
-    return upstream + separator + _REPEATED.sub("", rest)
 
 
 def _published(folder: Path) -> pd.DataFrame:
