@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,6 +61,10 @@ def fetch(address: str, check: Callable[[bytes], object] = lambda _: None, kind:
     return local
 
 
+# What these write besides what they raise would stand before the one message that says it all.
+_LOGGERS = ("fsspec", "gcsfs", "google.auth")
+
+
 def _open(address: str) -> tuple[Any, str, str]:
     """Returns the file system, the path in it, and a remark on the way there."""
     try:
@@ -67,6 +72,8 @@ def _open(address: str) -> tuple[Any, str, str]:
     except ImportError:
         raise UserError(f"{address}: reading from elsewhere needs more packages: {_INSTALL}") from None
 
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     scheme, _, path = address.partition("://")
     via = ""
     if scheme.lower() == "gs":

@@ -17,7 +17,7 @@ from sweeps.commands.compare import compare
 from sweeps.commands.figure import figure
 from sweeps.commands.findings import findings
 from sweeps.commands.import_index import import_index
-from sweeps.commands.options import DATA, DEVICE, FOLDER, PRICE, SEED, TABLE, UPSTREAM
+from sweeps.commands.options import DATA, DEVICE, FOLDER, PRICE, SEED, TABLE, UPSTREAM, apart
 from sweeps.commands.recommend import recommend
 from sweeps.commands.run import run
 from sweeps.commands.select import select
@@ -305,6 +305,7 @@ def heatmap(table: Path, output: Path | None, cells_csv: Path | None) -> None:
 
     if output is None and cells_csv is None:
         raise UserError("nothing to write: give -o FIGURE, --csv CELLS, or both")
+    apart(table, output, cells_csv)
     cells = drawing.cells(read_table(table))
     if cells_csv is not None:
         export(cells_csv, cells.to_csv(index=False, lineterminator="\n"))

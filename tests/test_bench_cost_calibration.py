@@ -11,6 +11,7 @@ from bench.cost.devices import DEVICES
 from bench.cost.flops import PASSES, Work, forward
 from bench.errors import UserError
 from bench.points import Upstream
+from bench.select.published_scaling import nfnet_steps
 from sweeps.predict import Predictor
 
 PUBLISHED = Path(__file__).parents[1] / "results" / "published"
@@ -79,22 +80,17 @@ def test_what_moves_through_memory_explains_what_flops_alone_do_not():
 
 
 def test_the_constants_are_those_that_the_tables_give():
-    def step_times(column, device):
+    def step_times(device):
+        steps = nfnet_steps().query("device == @device")
         return {
-            r["model"]: [
-                implied(
-                    forward(f"NFNet-{r['model']}", int(r["resolution"]), 1000).times(PASSES * 32),
-                    DEVICES[device],
-                    float(r[column]) / 3.6e6,
-                ).efficiency
-            ]
-            for r in rows("nfnet_step_times.csv")
+            model: [implied(forward(model, side, 1000).times(PASSES * 32), DEVICES[device], seconds / 3600).efficiency]
+            for model, side, seconds in steps[["model", "resolution", "seconds"]].itertuples(index=False)
         }
 
     tables = {
         ("nfnet", "tpu-v4"): efficiencies(),
-        ("nfnet", "tpu-v3"): step_times("tpu_v3_core_ms", "tpu-v3"),
-        ("nfnet", "v100"): step_times("v100_ms", "v100"),
+        ("nfnet", "tpu-v3"): step_times("tpu-v3"),
+        ("nfnet", "v100"): step_times("v100"),
     }
     assert set(tables) == set(CALIBRATIONS)
     for key, found in tables.items():

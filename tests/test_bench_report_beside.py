@@ -95,6 +95,13 @@ def test_a_figure_can_be_saved_as_pixels_and_as_vectors(name, kind, tmp_path):
     assert (tmp_path / f"f.{kind}").stat().st_size > 5_000
 
 
+def test_equal_colours_are_equal_numbers_in_the_upper_panels():
+    worse = TABLE.assign(final_val=TABLE["final_val"] * TABLE["do"].eq(0).map({True: 1.0, False: 0.5}))
+    fig = beside_figure.draw(beside.compare(worse, "augreg-fig7"), "augreg-fig7")
+    limits = {ax.get_label().rpartition(" ")[2]: ax.collections[0].get_clim() for ax in fig.axes}
+    assert limits["value"] == limits["published"] != limits["difference"]
+
+
 def test_what_cannot_be_compared_is_said(tmp_path):
     with pytest.raises(UserError, match=r"nothing published is called 'augreg-fig3'; did you mean 'augreg-fig7'"):
         beside.compare(TABLE, "augreg-fig3")
@@ -103,6 +110,8 @@ def test_what_cannot_be_compared_is_said(tmp_path):
         UserError, match=r"no cell of augreg-fig4, which is of i1k, i21k_30, i21k .*; the table has mnist5k and"
     ):
         beside.compare(own, "augreg-fig4")
+    with pytest.raises(UserError, match=r"the table has mnist5k and .*, and no value in any cell"):
+        beside.compare(own[own["do"].eq(0)], "augreg-fig7")
     with pytest.raises(UserError, match="no published numbers"):
         beside.compare(TABLE, "augreg-fig7", tmp_path)
     with pytest.raises(UserError, match="no column 'same'"):

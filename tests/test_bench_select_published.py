@@ -1,5 +1,7 @@
 """What is published of "How to train your ViT?", and the table that rounds to all of it."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from bench.points import parse_upstream
 from bench.records.schema import RELEASED
 from bench.report.heatmap import cells, narrow
 from bench.report.recommended import recommend
-from bench.select import published
+from bench.select import published, published_scaling
 
 NINE = list(SPEEDS)
 
@@ -172,6 +174,28 @@ def test_means_of_table_5_are_those_of_its_cells():
     assert len(means) == 81
     for (name, ds, group), mean in means.items():
         assert mean == pytest.approx(wide.at[(name, ds), f"{group}_mean"], abs=0.1)
+
+
+def test_every_file_has_a_loader(monkeypatch):
+    opened = set()
+    monkeypatch.setattr(pd, "read_csv", lambda path, *a, _read=pd.read_csv, **k: opened.add(path.name) or _read(path, *a, **k))
+    for module in (published, published_scaling):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if (
+                not name.startswith("_")
+                and function.__module__ == module.__name__
+                and list(inspect.signature(function).parameters) == ["folder"]
+            ):
+                assert len(function()), name
+    assert opened == {path.name for path in PUBLISHED.glob("*.csv")}
+
+
+def test_steps_and_repeats():
+    steps = published_scaling.nfnet_steps().set_index(["model", "device"])["seconds"]
+    assert steps["NFNet-F1", "tpu-v3"] == pytest.approx(0.1585)
+    assert steps["NFNet-F1", "v100"] == pytest.approx(0.1339)
+    repeats = published_scaling.repeated_augmentation().set_index("multiplicity")["accuracy"]
+    assert repeats.to_dict() == {1: pytest.approx(0.903), 4: pytest.approx(0.904)}
 
 
 def test_missing_numbers_are_said(tmp_path):

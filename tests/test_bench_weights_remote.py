@@ -1,5 +1,6 @@
 """Weights from elsewhere: over http from a server on this machine, and from buckets that memory stands in for."""
 
+import logging
 import pickle
 import socket
 import sys
@@ -160,6 +161,20 @@ def test_a_bucket_is_read_through_its_file_system(content, monkeypatch):
     Bucket().pipe_file("vit_models/augreg/w.npz", content)
     assert weightless.same(weights.read("gs://vit_models/augreg/w.npz"), FLAT)
     refused("gs://vit_models/augreg/x.npz", "no such file there$")
+
+
+def test_what_file_systems_log_does_not_come_before_the_message(monkeypatch, capfd):
+    class Chatty(MemoryFileSystem):
+        store, pseudo_dirs, protocol = {}, [""], ("gs", "gcs")
+
+        def info(self, path, **_):
+            for name in ("gcsfs.credentials", "google.auth.compute_engine", "fsspec"):
+                logging.getLogger(name).error("no credentials")
+            raise FileNotFoundError(path)
+
+    monkeypatch.setitem(_registry, "gs", Chatty)
+    refused("gs://vit_models/augreg/x.npz", "no such file there$")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.fixture

@@ -192,6 +192,30 @@ def test_an_output_that_cannot_be_written_is_one_line(augreg, workdir, table, co
     one_line(augreg(command, workdir if command == "table" else table, output, target), str(tmp_path / "file"))
 
 
+def test_an_output_that_is_a_folder_is_one_line_that_names_it(augreg, workdir, tmp_path):
+    (tmp_path / "t.csv").mkdir()
+    one_line(augreg("table", workdir, "-o", tmp_path / "t.csv"), f"cannot write {tmp_path / 't.csv'}: Is a directory")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("heatmap", "T", "--csv"), ("figure", "augreg-fig4", "T", "--csv"), ("compare", "T", "--with", "augreg-fig4", "--csv")],
+)
+def test_the_file_that_is_read_is_never_written(augreg, table, tmp_path, words):
+    mine, linked = tmp_path / "t.csv", tmp_path / "link.csv"
+    mine.write_bytes(content := table.read_bytes())
+    linked.symlink_to(mine)
+    for target in (mine, linked):
+        found = augreg(*(mine if word == "T" else word for word in words), target)
+        one_line(found, f"{target} is the very file that is read: give another one to write")
+    assert mine.read_bytes() == content
+
+
+def test_an_import_does_not_replace_its_source(augreg, tmp_path):
+    (tmp_path / "index.csv").write_text("name,ds\n")
+    one_line(augreg("import", tmp_path / "index.csv", "-o", tmp_path / "index.csv"), "is the very file that is read")
+
+
 def test_a_workdir_of_a_sweep_that_is_gone_is_one_line(augreg, tmp_path):
     Workdir(tmp_path).claim("gone")
     one_line(augreg("status", tmp_path), "no sweep 'gone'")

@@ -12,7 +12,7 @@ from bench.findings.effects import judged, paired
 from bench.findings.finding import Evidence, Finding, Untestable, Verdict
 from bench.findings.runs import tested
 from bench.points.tasks import TASKS
-from bench.select.published import read
+from bench.select import published_scaling
 from bench.select.runs import ok, over_transfer_seeds, transfer_runs
 from bench.select.validation import V2_OF
 
@@ -39,16 +39,13 @@ def _measured(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _published(folder: Path) -> pd.DataFrame:
-    wide = read(folder / "repeated_augmentation.csv", ("model", "epochs", "multiplicity", "imagenet_top1"))
-    once, repeated = (
-        wide[side].set_index("model")["imagenet_top1"] / 100
-        for side in (wide["multiplicity"].eq(1), wide["multiplicity"].gt(1))
-    )
-    both = pd.DataFrame({"a": repeated, "b": once}).dropna().rename_axis("model").reset_index()
+    rows = published_scaling.repeated_augmentation(folder).set_index("model")
+    repeated = rows["multiplicity"].gt(1)
+    both = pd.DataFrame({"a": rows["accuracy"][repeated], "b": rows["accuracy"][~repeated]}).dropna().rename_axis("model")
     if both.empty:
         raise UserError(f"{folder}: no model is given with repeated augmentation and without")
     images = TASKS[V2_OF].test
-    return both.assign(task=V2_OF, n_a=images, n_b=images)
+    return both.reset_index().assign(task=V2_OF, n_a=images, n_b=images)
 
 
 def test(evidence: Evidence) -> Verdict:

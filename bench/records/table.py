@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.points import KINDS, Checkpoint, Transfer, Upstream
-from bench.records.atomic import write
+from bench.records.atomic import export
 from bench.records.check import check
 from bench.records.record import Record
 from bench.records.schema import COLUMNS
@@ -156,24 +157,25 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     Floats are written so that they read back to the same bits.
 
     Raises:
-      UserError: another suffix, or a frame that does not pass `typed`.
+      UserError: another suffix, a frame that does not pass `typed`, or the file cannot be written.
     """
     suffix = _suffix(path)
     frame = typed(frame)
     if suffix == ".csv":
-        text = frame.to_csv(index=False, lineterminator="\n")
-        write(path, lambda file: file.write(text.encode()))
+        export(path, frame.to_csv(index=False, lineterminator="\n"))
     else:
-        write(path, lambda file: frame.to_parquet(file, index=False))
+        content = BytesIO()
+        frame.to_parquet(content, index=False)
+        export(path, content.getvalue())
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path | str) -> pd.DataFrame:
     """Reads a table written by `write_table`, or the released index (whose extra columns are then empty).
 
     Raises:
       UserError: missing or unreadable file, or a table that does not pass `typed`.
     """
-    frame = read_cells(path)
+    frame = read_cells(Path(path))
     try:
         return typed(frame)
     except UserError as error:

@@ -98,12 +98,13 @@ def compare(table: pd.DataFrame, reference: str, folder: Path = published.FOLDER
     asked = find(reference)
     keys = list(asked.keys)
     theirs = asked.read(folder).rename(columns={"value": "published"})
-    mine = asked.of_table(table)[[*keys, "value"]].dropna(subset="value")
+    cells = asked.of_table(table)
+    mine = cells[[*keys, "value"]].dropna(subset="value")
     found = theirs[theirs["ds"].isin(mine["ds"])].merge(mine, on=keys, how="left", validate="one_to_one")
     if found["value"].isna().all():
         raise UserError(
             f"the table has no cell of {reference}, which is of {_said(theirs['ds'])} and {_said(theirs['name'])};"
-            f" the table has {_said(mine['ds'])} and {_said(mine['name'])}"
+            f" the table has {_said(cells['ds'])} and {_said(cells['name'])}{'' if len(mine) else ', and no value in any cell'}"
         )
     found["difference"] = found["value"] - found["published"]
     found["same"] = found["difference"].abs() <= HALF + 1e-9

@@ -1,10 +1,13 @@
 """The drawing of a table's cells beside the published ones: a column of panels per upstream set, the difference below.
 
 Colours are the heatmap's: red is worse, blue is better, in the upper panels than the row's leftmost cell (differences: than
-nothing), below than the published cell. Texts say the same, so that grey is enough.
+nothing), below than the published cell. The upper panels share their limits, and so do the lower ones; texts say the same, so
+that grey is enough.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +24,8 @@ from bench.select.runs import require
 _CELL, _ROW, _GAP, _PAD = 0.36, 0.27, 0.42, 0.35
 _TOP, _FOOT, _LEAST = 0.75, 0.8, 2.3
 """Inches; a panel is at least `_LEAST` wide, for its title."""
-_PANELS = {"value": "the table", "published": "published", "difference": "difference, points"}
+_LAST = "difference"
+_PANELS = {"value": "the table", "published": "published", _LAST: "difference, points"}
 
 
 def draw(cells: pd.DataFrame, reference: str) -> Figure:
@@ -54,15 +58,19 @@ def draw(cells: pd.DataFrame, reference: str) -> Figure:
     head = f"{asked.about}: the table beside {asked.name}"
     fig.text(0.1 / width, 1 - 0.1 / height, plain(head), va="top", fontsize=9)
     said = summary(cells).set_index("ds")
+    of: list[Any] = list(cells[across].itertuples(index=False, name=None))
+    named = cells.assign(column=of)
+    grids = {(ds, what): 100 * _grid(named[named["ds"] == ds], what, names, columns) for ds in sets for what in _PANELS}
+    relative = "do" in across
+    colours = {key: grid - grid[:, :1] if key[1] != _LAST and relative else grid for key, grid in grids.items()}
     for i, ds in enumerate(sets):
-        of_set = cells[cells["ds"] == ds].assign(column=lambda f: list(f[across].itertuples(index=False, name=None)))
         x = left + i * (wide + _PAD)
         for j, (what, title) in enumerate(_PANELS.items()):
             y = bottom + (2 - j) * (tall + _GAP)
             ax = fig.add_axes((x / width, y / height, wide / width, tall / height), label=f"{ds} {what}")
-            grid = 100 * _grid(of_set, what, names, columns)
-            colour = grid - grid[:, :1] if what != "difference" and "do" in across else grid
-            _panel(ax, grid, colour, 1 if what == "difference" else 0, signed=what == "difference" or "do" not in across)
+            last = what == _LAST
+            widest = _widest([colour for (_, w), colour in colours.items() if (w == _LAST) == last])
+            _panel(ax, grids[ds, what], colours[ds, what], widest, 1 if last else 0, signed=last or not relative)
             ax.set_title(plain(f"{ds}: {title}"), fontsize=9, fontweight="bold")
             ax.set_yticks(np.arange(len(names)) + 0.5, [plain(n) for n in names] if i == 0 else [""] * len(names), fontsize=8)
         ax.set_xticks(
@@ -85,9 +93,12 @@ def _grid(of_set: pd.DataFrame, what: str, names: list[str], columns: list[tuple
     return np.array([[known.get((name, column), np.nan) for column in columns] for name in names], float)
 
 
-def _panel(ax: Axes, grid: np.ndarray, colour: np.ndarray, decimals: int, signed: bool) -> None:
+def _widest(colours: list[np.ndarray]) -> float:
+    return max(1.0, *(float(np.nanmax(np.abs(colour), initial=0)) for colour in colours))
+
+
+def _panel(ax: Axes, grid: np.ndarray, colour: np.ndarray, widest: float, decimals: int, signed: bool) -> None:
     ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, fill=False, hatch="////", edgecolor="#b0b0b0", zorder=0))
-    widest = max(1.0, float(np.nanmax(np.abs(colour), initial=0)))
     texts = [["" if np.isnan(v) else _number(v, decimals, signed) for v in row] for row in grid]
     seaborn.heatmap(
         # A row without its leftmost cell has no colour to go by, and its cells are told all the same.

@@ -53,6 +53,30 @@ def nfnet_rates(folder: Path = FOLDER) -> pd.DataFrame:
     return found.assign(lr=rows["best_lr"].astype(float))
 
 
+def nfnet_steps(folder: Path = FOLDER) -> pd.DataFrame:
+    """Table 3 of the NFNet paper: model, resolution (pixels), device (a name of `bench.cost`), seconds of a step of 32 images.
+
+    Raises:
+      UserError: the file is missing, or has other columns.
+    """
+    columns = {"tpu_v3_core_ms": "tpu-v3", "v100_ms": "v100"}
+    wide = read(folder / "nfnet_step_times.csv", ("model", "resolution", *columns)).rename(columns=columns)
+    found = wide.melt(["model", "resolution"], var_name="device", value_name="seconds")
+    return found.assign(model="NFNet-" + found["model"], seconds=found["seconds"] / 1e3)
+
+
+def repeated_augmentation(folder: Path = FOLDER) -> pd.DataFrame:
+    """Text of section 3: model, ds, epochs (of pre-training), multiplicity (how often a batch of fine-tuning has an image) and
+    accuracy (ImageNet-1k, a fraction).
+
+    Raises:
+      UserError: the file is missing, or has other columns.
+    """
+    rows = read(folder / "repeated_augmentation.csv", ("model", "epochs", "multiplicity", "imagenet_top1"))
+    found = rows[["model", "epochs", "multiplicity"]].assign(ds=NFNET_SET, accuracy=rows["imagenet_top1"] / 100)
+    return found[["model", "ds", "epochs", "multiplicity", "accuracy"]]
+
+
 def references(folder: Path = FOLDER) -> pd.DataFrame:
     """What the NFNets are compared with: model, ds (pre-training, in words), compute (TPU-v4 core-hours, empty where it was not
     estimated), accuracy (ImageNet-1k, a fraction), note.

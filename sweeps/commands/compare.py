@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sweeps.commands.options import TABLE
+from sweeps.commands.options import TABLE, apart
 
 
 @click.command()
@@ -26,6 +26,7 @@ def compare(table: Path, reference: str, output: Path | None, cells_csv: Path | 
     from bench.report.text import markdown
 
     beside.find(reference)
+    apart(table, output, cells_csv)
     cells = beside.compare(read_table(table), reference)
     if cells_csv is not None:
         export(cells_csv, cells.to_csv(index=False, lineterminator="\n"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bench.errors import UserError
+from sweeps.commands.options import apart
 
 
 @click.command()
@@ -28,6 +29,7 @@ def figure(wanted: str | None, table: Path | None, output: Path | None, rows_csv
     asked = gallery.find(wanted)
     if output is None and rows_csv is None:
         raise UserError("nothing to write: give -o FIGURE, --csv ROWS, or both")
+    apart(table, output, rows_csv)
     if table is None and PUBLISHED not in asked.uses:
         raise UserError(f"{wanted} has no published numbers to be drawn from: give a TABLE ({' or '.join(asked.uses)})")
     rows = asked.data(None if table is None else read_table(table))

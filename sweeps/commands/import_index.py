@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from sweeps.commands.options import apart
+
 
 @click.command("import")
 @click.argument("source")
@@ -19,6 +21,7 @@ def import_index(source: str, output: Path, sha256: str) -> None:
     from bench.records.released import read_released
     from bench.records.table import write_table
 
+    apart(source, output)
     found = read_released(source, sha256)
     write_table(found.table, output)
     click.echo(found.report())

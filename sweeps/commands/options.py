@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from bench.errors import UserError
 from bench.points import files
 
 TABLE = click.argument("table", type=click.Path(path_type=Path))
@@ -26,6 +27,17 @@ def _look_there(_context: click.Context, _option: click.Parameter, folder: str |
     # Workers inherit the environment, so it is the one place that says where data is.
     if folder:
         os.environ[files.DATA] = folder
+
+
+def apart(source: Path | str | None, *outputs: Path | None) -> None:
+    """Checks that no output would take the place of the file that is read.
+
+    Raises:
+      UserError: one would.
+    """
+    for output in outputs:
+        if source is not None and output is not None and output.exists() and Path(source).exists() and output.samefile(source):
+            raise UserError(f"{output} is the very file that is read: give another one to write")
 
 
 def sets(option: str) -> Decorator:
