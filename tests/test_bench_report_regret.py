@@ -185,6 +185,8 @@ def test_beyond_a_few_only_named_curves_have_colours():
 def test_styles_differ():
     found = styles.strategies(f"s{i}" for i in range(21))
     assert len({(s.colour, s.dash) for s in found.values()}) == 21
+    many = styles.strategies(f"s{i}" for i in range(56))
+    assert len({(s.colour, s.marker) for s in many.values()}) == 56
     assert styles.group("natural") != styles.group("structured")
     assert styles.group("own") == styles.Style(styles.OTHER, "o")
 
