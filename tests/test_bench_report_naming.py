@@ -32,7 +32,7 @@ def test_a_name_lies_beside_its_point_on_no_other_and_within_the_panel():
 
 
 def test_a_name_keeps_away_from_lines():
-    ax = panel([0, 0.5, 1], [0.5, 0.5, 0.5])
+    ax = panel([0, 0.5, 1], [0, 0.5, 0])
     ax.plot([0.5, 0.5], [0.5, 1], color="black")
     name_points(ax, [Point(0.5, 0.5, "name")])
     assert ax.texts[0].get_window_extent().y1 < ax.transData.transform((0.5, 0.5))[1]

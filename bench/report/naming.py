@@ -38,10 +38,11 @@ def name_points(ax: Axes, points: Iterable[Point], fontsize: float = 8) -> None:
     """Writes names beside points, each where it is farthest from what is drawn; those without room are left out.
 
     Args:
-      ax: the panel; everything else is drawn, and its limits are set.
+      ax: the panel; everything else is drawn.
       points: with their names, the most important first.
       fontsize: of the names, points.
     """
+    ax.autoscale_view()  # else the limits are found later, when the figure is written
     dot = ax.figure.dpi / 72
     centres, radii, lines = _drawn(ax, dot)
     taken: list[Bbox] = []
