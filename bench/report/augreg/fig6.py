@@ -145,7 +145,7 @@ def draw_right(frame: pd.DataFrame) -> Figure:
     sets = [ds for ds in ("i21k", "i1k") if ds in set(shown["ds"])] or order.upstream_sets(shown["ds"])
     fig = Figure(figsize=(3.3 * max(len(sets), 2), 3.9), facecolor="white")
     panels = fig.subplots(1, len(sets), squeeze=False)[0]
-    fig.subplots_adjust(left=0.1, right=0.985, top=0.83, bottom=0.235, wspace=0.2)
+    fig.subplots_adjust(left=0.1, right=0.97, top=0.83, bottom=0.235, wspace=0.2)
     looks = face.styles(SMALL)
     for ax, ds in zip(panels, sets, strict=True):
         mine = shown[shown["ds"] == ds]
