@@ -85,7 +85,7 @@ class Selection:
         if sizes.empty:
             raise UserError("nothing was transferred, so there is nothing to compare")
         found = curves({size: self.compared(size, REFERENCE) for size in budgets(int(sizes.max()))})
-        return found, lambda: _curves_figure(found)
+        return found, lambda: _curves_figure(found, self.pool == "all")
 
     def upstream(self) -> Shown:
         """What choosing by upstream validation wins or loses, models by tasks; figure 5 (left) of the AugReg paper."""
@@ -118,10 +118,10 @@ def _compared_figure(found: pd.DataFrame) -> Figure:
     return selection.draw(found)
 
 
-def _curves_figure(found: pd.DataFrame) -> Figure:
+def _curves_figure(found: pd.DataFrame, pooled: bool) -> Figure:
     from bench.report import regret_curves
 
-    return regret_curves.draw(found)
+    return regret_curves.draw(found, pooled=pooled)
 
 
 def _upstream_figure(found: pd.DataFrame) -> Figure:

@@ -1,5 +1,7 @@
 """The figures of "How to train your ViT?": their rows against published numbers and a slow oracle, and their faces."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,6 +70,51 @@ def test_no_text_of_a_figure_lies_on_another_or_outside(name):
         for other, another in level[i + 1 :]:
             over = min(one.x1, another.x1) - max(one.x0, another.x0), min(one.y1, another.y1) - max(one.y0, another.y0)
             assert min(over) < 3, (text, other)
+
+
+@pytest.mark.parametrize("name", ["augreg-fig3", "augreg-fig4", "augreg-fig7"])
+def test_panels_lie_one_below_the_other(name):
+    facts = FIGURES[name]
+    panels = [ax for ax in facts.draw(facts.data(None)).axes if "reg" not in ax.get_label() and ax.get_title()]
+    assert len(panels) == 3
+    places = [ax.get_position() for ax in panels]
+    assert all(above.x0 == below.x0 and above.y0 > below.y1 for above, below in itertools.pairwise(places))
+
+
+@pytest.mark.parametrize("speeds", [[7000.0], [2300.0, 4500.0], [228.0, 9000.0], [3.0, 20_000.0]])
+def test_an_axis_of_speeds_has_numbers_however_short(speeds):
+    ax = Figure().add_subplot()
+    face.log_axis(ax, min(speeds), max(speeds))
+    low, high = ax.get_xlim()
+    assert 1 < len(ax.get_xticks()) < 6
+    assert all(low <= tick <= high for tick in ax.get_xticks())
+    assert all(t.get_text() for t in ax.get_xticklabels())
+
+
+def test_figure_6_left_names_its_points_and_says_what_lines_join():
+    rows = fig6.data(None)
+    fig = fig6.draw_left(rows)
+    names = written(fig.axes[0])
+    assert set(names) == set(MODELS)
+    assert len(names) > 12
+    assert "Lines join S/16, B/16, L/16 of one upstream set and resolution." in said(fig)
+    own = rows[rows["name"].eq("B/16")].assign(name="NFNet-mu")
+    fig = fig6.draw_left(own)
+    assert "Lines join" not in said(fig)
+    kinds = [t.get_text() for t in fig.legends[0].get_texts()]
+    assert "other models" in kinds
+    assert "ViT" not in kinds
+    fig = fig6.draw_left(own.assign(name="ViT-mu"))
+    assert "ViT" in [t.get_text() for t in fig.legends[0].get_texts()]
+
+
+def test_feet_separate_thousands_and_are_wrapped():
+    assert face.gaps(["a"] * 1234, 56789, "cells") == "Incomplete: 1,234 of 56,789 cells missing (a, a, a and 1,231 more)."
+    fig = Figure(figsize=(4, 3))
+    face.sign(fig, pd.DataFrame({face.ORIGIN: ["the table"]}), ["a word " * 30, ""])
+    fig.draw_without_rendering()
+    assert fig.texts[0].get_window_extent().x1 < fig.bbox.x1
+    assert said(fig).startswith("From the table.\na word")
 
 
 def test_figures_4_and_7_are_the_published_ones_from_the_table():
@@ -163,6 +210,8 @@ def test_figure_5_left_compares_within_one_upstream_set():
     table = released_like()
     pd.testing.assert_frame_equal(fig5_left.data(table), fig5_left.data(table[table["ds"] == "i21k"]))
     assert "resisc45 and kitti" in said(fig5_left.draw(fig5_left.data(None)))
+    with pytest.raises(UserError, match="no checkpoint of the table was transferred"):
+        fig5_left.data(table.assign(adapt_ds=pd.NA, adapt_filename=pd.NA))
 
 
 def test_figure_5_right_shows_the_hundred_best_by_each_score():
@@ -178,6 +227,7 @@ def test_figure_5_right_shows_the_hundred_best_by_each_score():
     assert picked["test"].is_monotonic_increasing
     assert rows.loc[rows["validation"] == "minival", "val"].min() >= mine["adapt_final_val"].nlargest(100).min() - 0.5
     lacking = fig5_right.draw(fig5_right.data(released_like()))
+    assert lacking.axes[0].get_ylabel() == "ImageNet-1k test accuracy, %"
     assert written(lacking.axes[1]) == ["the table has no\nImageNetV2 scores"]
     few = fig5_right.data(table[table["filename"].isin(mine["filename"].unique()[:3])])
     assert "Fewer than 100 runs: L/16: 12 by ImageNetV2; L/16: 12 by minival." in said(fig5_right.draw(few))
@@ -251,6 +301,9 @@ def test_a_mean_over_fewer_tasks_is_hollow_and_said():
     assert "1 of 81 means (hollow) have tasks missing (S/32 i1k)" in said(fig)
     hollow = [line for line in fig.axes[0].lines if line.get_markerfacecolor() == "white"]
     assert len(hollow) == 1
+    fig.draw_without_rendering()
+    ends = [t.get_window_extent() for ax in fig.axes for t in (*ax.get_xticklabels(), ax.yaxis.label)]
+    assert all(0 < box.x0 < box.x1 < fig.bbox.x1 for box in ends)
     rows = table5.data(table[~gone])
     assert rows.set_index(["ds", "name"]).loc[("i1k", "S/32"), ["cifar100", "mean_natural"]].isna().all()
 
@@ -285,6 +338,9 @@ def test_figure_2_sets_runs_from_scratch_beside_transfers():
     ends = found.groupby("series").last()
     assert ends["value"].to_dict() == pytest.approx({"B/32 from scratch": 0.6, "transfer, recommended": 0.92})
     assert "random searches" in said(fig2.draw(rows))
+    above, below = fig2.draw(rows).axes
+    assert (above.get_ylabel(), below.get_ylabel()) == ("test error, %", "test accuracy, %")
+    assert {"50", "100"} <= {t.get_text() for t in above.get_yticklabels()}
     alone = fig2.data(frame_of(runs[:4]))
     assert "no timed transfer of a recommended checkpoint to resisc45" in said(fig2.draw(alone))
     with pytest.raises(UserError, match="no timed run from scratch"):

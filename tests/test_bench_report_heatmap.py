@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import pandas as pd
@@ -142,6 +143,38 @@ def test_figure_has_the_layout_of_fig4():
     assert [t.get_text() for t in axes(fig, "i1k").get_yticklabels()] == ["Ti/16", "B/32", "R50+L/32"]
     assert inside(axes(fig, "i1k reg - noreg")) == {(0, 0): "-4", (1, 0): "+2", (2, 0): "+2"}
     assert not [t for t in texts(fig) if "missing" in t or "diverged" in t]
+    places = [axes(fig, ds).get_position() for ds in panels]
+    assert all(above.x0 == below.x0 and above.y0 > below.y1 for above, below in itertools.pairwise(places))
+
+
+@pytest.mark.parametrize("do", [0.0, 0.1])
+def test_without_both_settings_there_is_no_narrow_column(do):
+    table = grid()
+    fig = heatmap.draw(heatmap.cells(table[table["do"] == do]))
+    assert [ax.get_label() for ax in fig.axes] == ["mnist5k_10pct", "mnist5k", "colours"]
+    one = heatmap.draw(heatmap.cells(table[(table["do"] == do) & (table["aug"] == "none")]))
+    assert [ax.get_label() for ax in one.axes] == ["mnist5k_10pct", "mnist5k"]
+    assert ["leftmost" in " ".join(texts(f)) for f in (fig, one)] == [True, False]
+
+
+@pytest.mark.parametrize("levels", [["none", "coatnet", "effnetv2m_paper"], ["effnetv2m_paper", "none"]])
+def test_long_names_of_levels_have_room(levels):
+    rows = [run(0.9, do=do, aug=aug, ds=ds) for do in (0.0, 0.1) for aug in levels for ds in ("mnist5k", "i1k")]
+    fig = heatmap.draw(heatmap.cells(frame(rows)))
+    fig.draw_without_rendering()
+    names = [t for ax in fig.axes for t in (*ax.get_xticklabels(), *ax.get_yticklabels()) if t.get_text()]
+    boxes = [t.get_window_extent() for t in (*names, *fig.texts)]
+    for box in boxes:
+        assert 0 < box.x0 < box.x1 < fig.bbox.x1
+        assert 0 < box.y0 < box.y1 < fig.bbox.y1
+    bar = axes(fig, "colours").get_tightbbox()
+    level = [t.get_window_extent() for t in axes(fig, "mnist5k").get_xticklabels()]
+    assert min(box.y0 for box in level) > bar.y1
+    # The other panel begins below the names of this one.
+    assert (
+        min(t.get_window_extent().y0 for t in axes(fig, "i1k").get_xticklabels())
+        > axes(fig, "mnist5k").title.get_window_extent().y1
+    )
 
 
 def test_colours_are_relative_to_the_leftmost_cell_and_symmetric():
@@ -161,7 +194,7 @@ def test_an_incomplete_grid_is_said_on_the_face():
     ]
     diverged = [("mnist5k_10pct", "NFNet-mu", 0.1, "strong1")]
     fig = heatmap.draw(heatmap.cells(grid(skip, diverged)))
-    note = next(t for t in texts(fig) if "missing" in t)
+    note = next(t.replace("\n", " ") for t in texts(fig) if "missing" in t)
     assert re.match(r"3 of 32 cells missing \(hatched\); 1 of 32 cells diverged \(.\); \* from an incomplete row", note)
     first, second = axes(fig, "mnist5k"), axes(fig, "mnist5k_10pct")
     assert [p.get_hatch() for p in first.patches] == ["////", "////"]
@@ -170,6 +203,10 @@ def test_an_incomplete_grid_is_said_on_the_face():
     assert inside(second)[1, 7] == "\N{MULTIPLICATION SIGN}"
     assert inside(second)[0, 1] == "81.0"
     assert inside(axes(fig, "mnist5k reg - noreg"))[0, 0].endswith("*")
+    # Both incomplete rows lack a side: nothing has an asterisk.
+    sides = list(itertools.product(("mnist5k",), ("ViT-mu", "NFNet-mu"), (0.1,), ("none", "light1", "medium1", "strong1")))
+    fig = heatmap.draw(heatmap.cells(grid(sides)))
+    assert "8 of 32 cells missing (hatched)" in texts(fig)
 
 
 @pytest.mark.parametrize(

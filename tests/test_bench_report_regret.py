@@ -12,6 +12,7 @@ from bench.errors import UserError
 from bench.records.schema import COLUMNS
 from bench.report import differences, forest, regret_curves, regret_map, selection, styles, upstream_best
 from bench.select.curves import curves
+from bench.select.pools import OF_ALL
 from bench.select.published import MINIVAL, upstream_vs_downstream
 
 PUBLISHED = Path(__file__).parents[1] / "results" / "published"
@@ -66,8 +67,38 @@ def test_a_forest_says_what_it_leaves_out_and_that_it_looks_back():
     note = "5 pairs of model and task; test-on-test: there are no validation scores; "
     assert [t.get_text() for t in fig.texts] == [note + "1 left out, where not every strategy has a score"]
     # Five tasks are too few for an interval.
-    assert texts(fig.axes[1])[:4] == ["-0.5", "0.0", "+1.0", "+3.0"]
+    assert texts(fig.axes[1]) == ["-0.5", "0.0", "+1.0", "+3.0", "mean"]
     assert [t.get_text() for t in fig.legends[0].get_texts()] == ["natural", "specialized", "structured", "mean"]
+
+
+def test_a_forest_counts_tasks_where_all_models_compete():
+    one = {"digits": "natural"}
+    assert [t.get_text() for t in forest.draw(comparison(tasks=one)).texts] == ["1 pair of model and task"]
+    assert [t.get_text() for t in forest.draw(comparison(names=[OF_ALL])).texts] == ["6 tasks"]
+
+
+def test_a_forest_of_single_checkpoints_says_that_there_is_nothing_to_choose():
+    rows = comparison(names=("ViT-mu", "NFNet-mu"))
+    fig = forest.draw(rows.assign(adapted=1))
+    said = ["One checkpoint of each model: nothing to choose", "12 pairs of model and task"]
+    assert ([t.get_text() for t in fig.texts], fig.axes) == (said, [])
+    several = rows.assign(adapted=np.where(rows["strategy"].eq("adapt_all") & rows["name"].eq("ViT-mu"), 2, 1))
+    assert len(forest.draw(several).axes) == 3
+    assert forest.draw(rows.assign(adapted=1, name=OF_ALL).drop_duplicates(["adapt_ds", "strategy"])).texts[0].get_text() == (
+        "One checkpoint: nothing to choose"
+    )
+
+
+@pytest.mark.parametrize("finetunes", [(8, 8), (2, 8), (84, 672)])
+def test_shares_have_three_digits_and_costs_have_ticks(finetunes):
+    rows = comparison(tasks={"digits": "natural"})
+    rows["finetunes"] = np.where(rows["strategy"].eq("adapt_all"), finetunes[1], finetunes[0])
+    cost = forest.draw(rows).axes[2]
+    assert f"{finetunes[0]} ({100 * finetunes[0] / finetunes[1]:.3g}%)" in texts(cost)
+    low, high = cost.get_xlim()
+    ticks = [t for t in cost.get_xticks() if low <= t <= high]
+    assert len(ticks) > 1
+    assert all(t.get_text() for t in cost.get_xticklabels())
 
 
 def test_a_strategy_without_a_score_stays_on_the_forest():
@@ -168,7 +199,9 @@ def test_curves_against_budget_and_cost():
     knn = next(line for line in left.lines if line.get_marker() == "^")
     assert knn.get_xydata() == pytest.approx(np.array([[1, 3.0], [3, 0.5]]))
     assert {tuple(line.get_xdata()) for line in right.lines if line.get_marker() == "^"} == {(0.25, 0.25)}
-    assert [t.get_text() for t in fig.texts] == ["6 pairs of model and task"]
+    assert [t.get_text() for t in fig.texts] == ["6 pairs of model and task; bands: 95% intervals over tasks and seeds"]
+    pooled = regret_curves.draw(found.assign(low=np.nan, high=np.nan, tasks=1), pooled=True)
+    assert [t.get_text() for t in pooled.texts] == ["1 task"]
 
 
 def test_beyond_a_few_only_named_curves_have_colours():
@@ -185,6 +218,8 @@ def test_beyond_a_few_only_named_curves_have_colours():
 def test_styles_differ():
     found = styles.strategies(f"s{i}" for i in range(21))
     assert len({(s.colour, s.dash) for s in found.values()}) == 21
+    many = styles.strategies(f"s{i}" for i in range(56))
+    assert len({(s.colour, s.marker) for s in many.values()}) == 56
     assert styles.group("natural") != styles.group("structured")
     assert styles.group("own") == styles.Style(styles.OTHER, "o")
 

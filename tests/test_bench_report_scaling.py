@@ -1,5 +1,6 @@
 """The figures about scale: what they show of published numbers and of a table, and what they say of it."""
 
+import itertools
 import math
 
 import numpy as np
@@ -46,10 +47,16 @@ def own(models=MODELS, transfers=True):
 
 
 OWN_TABLE = own()
+FOUR = OWN_TABLE[(OWN_TABLE["epochs"] < 4) & (OWN_TABLE["name"] != "NFNet-F1")]
+"""Of these only four runs are on the frontier."""
 
 
 def texts(fig):
     return [t.get_text() for ax in fig.axes for t in ax.texts]
+
+
+def titles(fig):
+    return [ax.get_title(loc="left") for ax in fig.axes]
 
 
 def marks(ax, marker):
@@ -122,7 +129,58 @@ def test_a_panel_without_enough_of_a_frontier_has_no_law():
     frame = FIGURES["nfnet-loss"].data(own(models={"NFNet-F0": 0.3}))
     few = frame[frame["epochs"] <= 2].assign(frontier=lambda f: f["loss"].eq(f.groupby("epochs")["loss"].transform("min")))
     assert "no power law: 2 of 6 runs" in texts(loss.draw(few))[0]
-    assert "too few for a power law" in texts(FIGURES["nfnet-optimum"].draw(few))[0]
+    assert [t.get_text() for t in loss.draw(few).legends[0].get_texts()] == ["NFNet-F0", "frontier"]
+    both = few.assign(model=["NFNet-F0", "NFNet-F1"] * 3)
+    assert "no power law: 2 of 6 runs" in texts(FIGURES["nfnet-optimum"].draw(both))[0]
+
+
+def test_what_a_law_says_lies_below_its_panel():
+    fig = loss.draw(FIGURES["nfnet-loss"].data(FOUR))
+    FigureCanvasAgg(fig).draw()
+    (ax,) = fig.axes
+    (said,) = ax.texts
+    assert said.get_window_extent().y1 < ax.xaxis.label.get_window_extent().y0
+    assert said.get_text().endswith("\nno interval: fewer than 6 runs on the frontier")
+
+
+def test_long_labels_stay_within_the_figure():
+    rows = own({"EfficientNetV2-mu": 0.3}).assign(final_val=lambda t: 0.9 - 0.01 * t["lr"])
+    fig = loss.draw(FIGURES["nfnet-loss"].data(rows))
+    FigureCanvasAgg(fig).draw()
+    (ax,) = fig.axes
+    assert max(len(t.get_text()) for t in ax.get_yticklabels()) == len("10.2%")
+    width = fig.canvas.get_width_height()[0]
+    for text in (*ax.texts, ax.yaxis.label, *fig.legends[0].get_texts()):
+        assert 0 < text.get_window_extent().x0 < text.get_window_extent().x1 < width, text.get_text()
+
+
+def test_the_line_of_a_law_lies_within_its_panel():
+    losses = [0.5, 0.3, 0.28, 0.27]
+    facts = {
+        "used": OWN,
+        "unit": "FLOPs",
+        "measure": "error",
+        "note": "",
+        "ds": "i1k",
+        "model": "a",
+        "epochs": 1.0,
+        "size": 1.0,
+    }
+    (ax,) = loss.draw(pd.DataFrame({"compute": [1.0, 2.0, 4.0, 8.0], "loss": losses}).assign(frontier=True, **facts)).axes
+    low, high = ax.get_ylim()
+    law = next(line for line in ax.lines if line.get_color() == "black" and line.get_linestyle() == "-")
+    assert law.get_ydata().min() < min(losses)
+    assert all(low <= y <= high for y in law.get_ydata())
+
+
+@pytest.mark.parametrize("name", ["nfnet-loss", "nfnet-optimum", "nfnet-imagenet", "nfnet-learning-rate"])
+def test_parts_of_an_upstream_set_have_panels_of_their_own_one_below_the_other(name):
+    frame = OWN_TABLE.assign(ds=np.where(OWN_TABLE["epochs"] > 2, "i1k", "i1k_10pct"))
+    fig = FIGURES[name].draw(FIGURES[name].data(frame))
+    assert list(dict.fromkeys(title.split(":")[0] for title in titles(fig))) == ["i1k_10pct", "i1k"]
+    places = [ax.get_position() for ax in fig.axes]
+    assert all(above.x0 == below.x0 and above.y0 > below.y1 for above, below in itertools.pairwise(places))
+    assert all(ax.get_ylabel() for ax in fig.axes)
 
 
 def test_runs_without_a_known_compute_are_counted_or_refused():
@@ -141,6 +199,21 @@ def test_the_optimum_says_where_one_epoch_is_best():
     assert said[0].startswith("grows as C to the 0.68 [")
     assert "one epoch at 4,819 [" in said[0]
     assert said[1].startswith("grows as C to the 0.32 [")
+    few = texts(FIGURES["nfnet-optimum"].draw(FIGURES["nfnet-optimum"].data(FOUR)))
+    assert all(text.endswith("\nno interval: fewer than 6 runs on the frontier") for text in few)
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (OWN_TABLE["epochs"] == 4, "the epochs were not varied"),
+        (OWN_TABLE["name"] == "NFNet-F0", "the model was not varied"),
+    ],
+)
+def test_nothing_is_fitted_to_what_was_not_varied(rows, why):
+    fig = FIGURES["nfnet-optimum"].draw(FIGURES["nfnet-optimum"].data(OWN_TABLE[rows]))
+    assert texts(fig) == [f"no power law: {why}"] * 2
+    assert not [line for ax in fig.axes for line in ax.lines if line.get_linestyle() != "None"]
 
 
 def test_the_best_learning_rate_is_that_of_the_best_run():
@@ -166,9 +239,14 @@ def test_vits_are_beside_the_published_runs_and_not_beside_those_of_a_table():
 
 def test_pairs_say_how_often_the_lower_loss_is_not_the_better_fine_tune():
     fig = FIGURES["nfnet-pairs"].draw(FIGURES["nfnet-pairs"].data(None))
-    head = "In 4 of 9 pairs the higher loss fine-tunes better, in 4 of these with the larger model"
-    assert head in [t.get_text() for t in fig.texts]
+    assert "In 4 of 9 pairs the higher loss fine-tunes better, with the larger model" in [t.get_text() for t in fig.texts]
     assert "+0.22 points" in texts(fig)
+    better, other = fig.legends[0].get_lines()[1:]
+    assert (better.get_marker(), better.get_linestyle(), other.get_marker(), other.get_linestyle()) == (">", "-", "<", ":")
+    assert (marks(fig.axes[0], ">"), marks(fig.axes[0], "<")) == (4, 5)
+    one = FIGURES["nfnet-pairs"].data(None).sort_values("reversed").iloc[[0, -1]].assign(larger=False)
+    head = "In 1 of 2 pairs the higher loss fine-tunes better, with the smaller model"
+    assert head in [t.get_text() for t in FIGURES["nfnet-pairs"].draw(one).texts]
     none = FIGURES["nfnet-pairs"].draw(FIGURES["nfnet-pairs"].data(OWN_TABLE))
     # Of the three learning rates of a budget the best counts; F1 costs 1.84 times F0: eight and four epochs are near.
     assert "In none of 3 pairs does the higher loss fine-tune better" in [t.get_text() for t in none.texts]
@@ -190,10 +268,44 @@ def test_training_time_needs_times_and_tells_schedules_apart():
         FIGURES["efficientnetv2-time"].data(own().assign(train_seconds=np.nan))
 
 
+def test_training_time_joins_and_names_the_best_run_of_each_model():
+    fig = FIGURES["efficientnetv2-time"].draw(efficientnetv2.data(OWN_TABLE))
+    (ax,) = fig.axes
+    assert sorted(texts(fig)) == ["NFNet-F0", "NFNet-F1", "ViT-mu"]
+    (line,) = [line for line in ax.lines if line.get_linestyle() == "-"]
+    assert line.get_ydata() == pytest.approx(sorted(100 - 100 * start * 8**-0.2 for start in MODELS.values()), abs=25)
+    assert len(line.get_xdata()) == 3
+    assert sum(line.get_alpha() == 1 for line in ax.lines if line.get_marker() == "o") == 1
+
+
+@pytest.mark.parametrize(("seconds", "unit", "first"), [(0.9, "seconds", 0.9), (60, "minutes", 1), (7200, "hours", 2)])
+def test_training_time_has_a_unit_of_its_size(seconds, unit, first):
+    frame = OWN_TABLE.assign(train_seconds=seconds * OWN_TABLE["epochs"])
+    (ax,) = FIGURES["efficientnetv2-time"].draw(efficientnetv2.data(frame)).axes
+    assert ax.get_xlabel() == f"training time, {unit}"
+    assert min(x for line in ax.lines for x in line.get_xdata()) == pytest.approx(first)
+
+
+def test_legends_have_the_marks_of_the_panel():
+    rates = FIGURES["nfnet-learning-rate"].draw(FIGURES["nfnet-learning-rate"].data(None))
+    assert {line.get_markerfacecolor() for line in rates.legends[0].get_lines()} == {"none"}
+    times = FIGURES["efficientnetv2-time"].draw(FIGURES["efficientnetv2-time"].data(None))
+    i1k, i21k = times.legends[0].get_lines()
+    # Of the hours on i1k none were checked.
+    assert i1k.get_markerfacecolor() == "white"
+    assert i21k.get_markerfacecolor() == i21k.get_color()
+    optimum = FIGURES["nfnet-optimum"].draw(FIGURES["nfnet-optimum"].data(None))
+    assert {line.get_linestyle() for line in optimum.legends[0].get_lines()} == {"None"}
+
+
 def test_the_line_of_sizes_joins_what_no_smaller_model_beats():
     frame = FIGURES["coatnet-size"].data(None)
     rows = frame[frame["best"] & frame["ds"].eq("i21k")].assign(accuracy=[0.8, 0.7, 0.9])
-    (ax,) = FIGURES["coatnet-size"].draw(rows).axes
+    fig = FIGURES["coatnet-size"].draw(rows)
+    (ax,) = fig.axes
+    foot = fig.texts[0].get_text().replace("\n", " ")
+    assert foot.endswith('lines join the models that no smaller one beats; names without "CoAtNet-"')
+    assert sorted(texts(fig)) == ["2", "3", "4"]
     assert [list(line.get_ydata()) for line in ax.lines if line.get_linestyle() == "-"] == [[80.0, 90.0]]
 
 
@@ -224,7 +336,8 @@ def test_ticks_are_numbers_that_people_read():
     assert len(ax.get_xticks()) == 7
     axes.logarithmic(ax, "x", [2.0])
     assert ax.get_xlim() == pytest.approx((2 / 1.5, 3))
-    assert [axes.short(v) for v in (0.25, 38_240, 1.47e9, 3e15)] == ["0.25", "38.24k", "1.47G", "3e+15"]
+    assert [axes.short(v) for v in (0.25, 38_240, 1.47e9, 5e11, 3e15)] == ["0.25", "38.24k", "1.47G", "500G", "3P"]
+    assert [axes.short(v) for v in (1e12 * (1 - 1e-16), 2e18, 3e21)] == ["1T", "2E", "3e+21"]
     assert "\n" in fig.texts[0].get_text()
 
 

@@ -12,14 +12,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, FuncFormatter, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLocator
 
-from bench.report import styles
+from bench.report import styles, ticks
 from bench.report.figures import plain, points
 from bench.select.intervals import IN_GENERAL, Interval, interval
 from bench.select.matrix import LOOKING_BACK
 from bench.select.means import UNGROUPED, groups_of
 from bench.select.measures import REFERENCE
+from bench.select.pools import OF_ALL
 from bench.select.runs import require
 
 NEEDED = ("name", "adapt_ds", "adapt_group", "strategy", "test", "regret", "finetunes")
@@ -34,7 +35,8 @@ def draw(comparison: pd.DataFrame) -> Figure:
 
     A faint mark is a model on a task, its shape and colour the task's group; the black one is the mean over tasks, then over
     models, its bar the interval over tasks and seeds. It is over the pairs on which every strategy has a test score; how many
-    are not is said. The cost is the number of fine-tunes in all, and its share of what `adapt_all` takes.
+    are not is said. The cost is the number of fine-tunes in all, and its share of what `adapt_all` takes. Where no pool has two
+    checkpoints the figure says just that.
 
     Args:
       comparison: columns `NEEDED`, at one budget, as `compare` returns them.
@@ -48,6 +50,9 @@ def draw(comparison: pd.DataFrame) -> Figure:
     require(comparison, NEEDED)
     scored = comparison["regret"].notna().groupby([comparison["name"], comparison["adapt_ds"]]).transform("all")
     counted = comparison[scored].assign(adapt_group=comparison["adapt_group"].astype("string").fillna(UNGROUPED))
+    note = _note(comparison, scored)
+    if _no_choice(comparison):
+        return _sentence(f"One checkpoint{'' if _pooled(comparison) else ' of each model'}: nothing to choose", note)
     names = list(dict.fromkeys(comparison["strategy"]))
     means = {str(s): interval(rows, "regret", IN_GENERAL) for s, rows in counted.groupby("strategy")}
     names.sort(key=lambda s: (means[s].estimate if s in means else math.inf, s == REFERENCE))
@@ -76,12 +81,10 @@ def draw(comparison: pd.DataFrame) -> Figure:
     _regrets(regret, counted, means, names)
     for y, name in enumerate(names):
         text.text(0.98, y, _said(means.get(name)), transform=text.get_yaxis_transform(), ha="right", va="center", fontsize=8)
-    text.text(0.98, 1.01, "mean [95% interval]", transform=text.transAxes, ha="right", va="bottom", fontsize=8)
+    head = "mean [95% interval]" if any(mean.known for mean in means.values()) else "mean"
+    text.text(0.98, 1.01, head, transform=text.transAxes, ha="right", va="bottom", fontsize=8)
     _costs(cost, comparison, names)
     _legend(fig, groups_of(counted["adapt_group"]), width)
-    pairs, left_out = (len(f.drop_duplicates(["name", "adapt_ds"])) for f in (counted, comparison[~scored]))
-    note = f"{pairs} pairs of model and task{looked_back(comparison)}"
-    note += f"; {left_out} left out, where not every strategy has a score" if left_out else ""
     fig.text(0.1 / width, 0.06 / height, note, va="bottom", fontsize=8)
     return fig
 
@@ -90,6 +93,34 @@ def looked_back(comparison: pd.DataFrame) -> str:
     """What a figure adds to its foot where choices were made on the test scores that they are measured by."""
     back = "basis" in comparison and comparison["basis"].eq(LOOKING_BACK).any()
     return f"; {LOOKING_BACK}: there are no validation scores" if back else ""
+
+
+def contests(pairs: int, pooled: bool) -> str:
+    """What means are over, in words: tasks where the models compete with each other, else pairs of model and task."""
+    return f"{pairs:,} {'task' if pooled else 'pair'}{'' if pairs == 1 else 's'}{'' if pooled else ' of model and task'}"
+
+
+def _pooled(comparison: pd.DataFrame) -> bool:
+    return bool(comparison["name"].eq(OF_ALL).all())
+
+
+def _note(comparison: pd.DataFrame, scored: pd.Series) -> str:
+    pairs, left_out = (len(f.drop_duplicates(["name", "adapt_ds"])) for f in (comparison[scored], comparison[~scored]))
+    note = contests(pairs, _pooled(comparison)) + looked_back(comparison)
+    return note + (f"; {left_out:,} left out, where not every strategy has a score" if left_out else "")
+
+
+def _no_choice(comparison: pd.DataFrame) -> bool:
+    """Whether the reference, which adapts all checkpoints, adapted one of each pool."""
+    adapted = comparison.loc[comparison["strategy"] == REFERENCE, "adapted"] if "adapted" in comparison else pd.Series()
+    return len(adapted) > 0 and bool(adapted.le(1).all())
+
+
+def _sentence(said: str, note: str) -> Figure:
+    fig = Figure(figsize=(5.2, 0.8), facecolor="white")
+    fig.text(0.02, 0.9, said, va="top", fontsize=10)
+    fig.text(0.02, 0.08, note, va="bottom", fontsize=8)
+    return fig
 
 
 def _regrets(ax: Axes, counted: pd.DataFrame, means: dict[str, Interval], names: list[str]) -> None:
@@ -127,7 +158,7 @@ def _costs(ax: Axes, comparison: pd.DataFrame, names: list[str]) -> None:
     for name, value in shown.items():
         y = names.index(name)
         ax.plot([value], [y], color="#0072B2", marker="o", markersize=5, linestyle="")
-        share = "" if math.isnan(whole) or name == REFERENCE else f" ({100 * value / whole:.0f}%)"
+        share = "" if math.isnan(whole) or name == REFERENCE else f" ({100 * value / whole:.3g}%)"
         ax.annotate(
             f"{value:,.0f}{share}",
             (value, y),
@@ -140,8 +171,10 @@ def _costs(ax: Axes, comparison: pd.DataFrame, names: list[str]) -> None:
     ax.set_xscale("log")
     if shown:
         low, high = min(shown.values()), max(shown.values())
-        ax.set_xlim(low / 1.6, high * (high / low * 4) ** 0.75)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _AMOUNT(value) if value >= 1 else ""))
+        low, high = low / 1.6, high * (high / low * 4) ** 0.75
+        ax.set_xlim(low, high)
+        ax.xaxis.set_major_locator(FixedLocator([t for t in ticks.logarithmic(low, high, 5) if t >= 1]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _AMOUNT(value)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("fine-tunes (log scale)", fontsize=9)
 

@@ -8,6 +8,8 @@ reference are bold as well.
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +26,18 @@ from bench.report import order
 from bench.report.figures import plain, points
 
 _MAP = "RdBu"
-_ROW, _GAP, _NARROW, _PAD = 0.30, 0.08, 0.50, 0.38
-_TITLE, _HEADER, _TICKS, _FOOT = 0.34, 0.26, 0.72, 0.78
+_ROW, _GAP, _NARROW, _LEAST = 0.30, 0.08, 0.50, 4.4
+_HEADER, _BAR, _LINE = 0.52, 0.42, 0.18
+"""Inches: rows and columns, what is above the rows of a panel, the colour bar, and a line of text."""
+_SLANTED = 0.05
+"""Inches that a letter of a column's name takes to the left and downwards."""
 _CROSS = "\N{MULTIPLICATION SIGN}"
 _SMALL = 8
 """Up to this many columns the text has one decimal; beyond, an integer as in the paper."""
+_TITLE = "Upstream validation accuracy in %, best over weight decay, learning rate and seed"
+_SIDE = "reg - noreg"
+_Panels = Mapping[str, np.ndarray]
+"""By upstream set."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +51,25 @@ class _Grid:
     decimals: int
 
 
-def draw(cells: pd.DataFrame, narrow: pd.DataFrame, stacked: bool = False) -> Figure:
-    """Draws the cells: a panel per upstream set, a row per model, columns by dropout and level, and the narrow column.
+def draw(cells: pd.DataFrame, narrow: pd.DataFrame, foot: int = 0) -> Figure:
+    """Draws the cells: a panel per upstream set, one below the other, a row per model, columns by dropout and level.
 
     Text is accuracy in percent, an integer, or with one decimal where a panel has up to eight columns. A cell without a run is
     hatched, a cell whose runs all diverged is grey with a cross, and the foot of the figure counts both. A row whose leftmost
-    cell is empty is not coloured, for want of a reference.
+    cell is empty is not coloured, for want of a reference. The narrow column is there where there are runs with dropout and
+    runs without, and the colours' bar where there are two columns to compare.
 
     Args:
       cells: columns ds, name, do, aug, value in this order, as `bench.report.heatmap.cells` returns them.
       narrow: columns ds, name, value.
-      stacked: whether panels are one below the other, to be read in a column of text, not side by side as in the paper.
+      foot: lines that are left free below.
 
     Returns:
       A figure of its own, unknown to pyplot.
     """
     sets, rows = order.upstream_sets(cells["ds"]), order.models(cells["name"])
-    columns = [(float(do), aug) for do in sorted(cells["do"].unique()) for aug in order.levels(cells["aug"])]
+    rates, levels = sorted(float(do) for do in cells["do"].unique()), order.levels(cells["aug"])
+    columns = [(do, aug) for do in rates for aug in levels]
     known = {tuple(key): float(value) for *key, value in cells.itertuples(index=False, name=None)}
     keys = {ds: [[(ds, row, *column) for column in columns] for row in rows] for ds in sets}
     matrices = {ds: np.array([[known.get(key, np.nan) for key in row] for row in keys[ds]]) for ds in sets}
@@ -66,41 +77,49 @@ def draw(cells: pd.DataFrame, narrow: pd.DataFrame, stacked: bool = False) -> Fi
     relative = {ds: m - m[:, :1] for ds, m in matrices.items()}
     widest = max(0.01, *(float(np.nanmax(np.abs(a), initial=0)) for d in (relative, sides) for a in d.values()))
     grid = _Grid(rows, columns, Normalize(-100 * widest, 100 * widest), colormaps[_MAP], 1 if len(columns) <= _SMALL else 0)
-
-    n_levels = len(columns) // len({do for do, _ in columns})
-    cell = max(0.34 if grid.decimals == 0 else 0.48, 1.45 / n_levels)
-    left = 0.25 + 0.078 * max(len(r) for r in rows)
-    panel = cell * len(columns) + _GAP + _NARROW
-    across, down = (1, len(sets)) if stacked else (len(sets), 1)
-    block = _HEADER + 0.26 + _ROW * len(rows) + _TICKS
-    width = max(left + across * panel + (across - 1) * _PAD + 0.15, 6.6)
-    height = _TITLE + down * block + _FOOT
+    absent = {ds: np.array([[key not in known for key in row] for row in keys[ds]]) for ds in sets}
+    sided = len(rates) > 1 and rates[0] == 0
+    cell = max(0.34 if grid.decimals == 0 else 0.48, 1.45 / len(levels))
+    slanted = [_SLANTED * len(order.paper_level(aug)) for _, aug in columns]
+    left = max(0.25 + 0.078 * max(map(len, rows)), *(0.15 + reach - cell * (i + 0.5) for i, reach in enumerate(slanted)))
+    width = max(left + cell * len(columns) + (_GAP + _NARROW if sided else 0) + 0.15, _LEAST)
+    title = textwrap.wrap(_TITLE, int((width - 0.2) / 0.075))
+    note = textwrap.wrap(_note(matrices, absent, sides), int((width - 0.3) / 0.066))
+    below = 0.1 + _LINE * (foot + len(note))
+    block = _HEADER + _ROW * len(rows) + 0.2 + max(slanted + [_SLANTED * len(_SIDE)] * sided)
+    bottom = below + (_BAR if len(columns) > 1 else 0)
+    height = 0.12 + _LINE * len(title) + len(sets) * block + bottom
     fig = Figure(figsize=(width, height), facecolor="white")
-    fig.text(
-        0.1 / width,
-        1 - 0.08 / height,
-        "Upstream validation accuracy in %, best over weight decay, learning rate and seed",
-        va="top",
-        fontsize=10,
-    )
+    fig.text(0.1 / width, 1 - 0.08 / height, "\n".join(title), va="top", fontsize=10)
     tall = _ROW * len(rows) / height
-    missing = diverged = 0
     for i, ds in enumerate(sets):
-        x = left + (0 if stacked else i) * (panel + _PAD)
-        base = (_FOOT + _TICKS + (len(sets) - 1 - i if stacked else 0) * block) / height
-        main = fig.add_axes((x / width, base, cell * len(columns) / width, tall), label=ds)
-        side = fig.add_axes(((x + cell * len(columns) + _GAP) / width, base, _NARROW / width, tall), label=f"{ds} reg - noreg")
-        absent = np.array([[key not in known for key in row] for row in keys[ds]])
-        failed = np.isnan(matrices[ds]) & ~absent
-        missing, diverged = missing + int(absent.sum()), diverged + int(failed.sum())
-        _panel(main, grid, matrices[ds], relative[ds], absent)
+        base = (bottom + (len(sets) - i) * block - _HEADER) / height - tall
+        main = fig.add_axes((left / width, base, cell * len(columns) / width, tall), label=ds)
+        _panel(main, grid, matrices[ds], relative[ds], absent[ds])
         main.set_title(plain(ds), fontsize=10, fontweight="bold", pad=22)
-        main.set_yticks(
-            np.arange(len(rows)) + 0.5, [plain(r) for r in rows] if i == 0 or stacked else [""] * len(rows), fontsize=8.5
-        )
-        _side(side, grid, sides[ds], (absent | failed).any(axis=1))
-    _foot(fig, grid, missing, diverged, len(sets) * len(rows) * len(columns))
+        main.set_yticks(np.arange(len(rows)) + 0.5, [plain(r) for r in rows], fontsize=8.5)
+        if sided:
+            x = left + cell * len(columns) + _GAP
+            side = fig.add_axes((x / width, base, _NARROW / width, tall), label=f"{ds} {_SIDE}")
+            _side(side, grid, sides[ds], np.isnan(matrices[ds]).any(axis=1))
+    if len(columns) > 1:
+        _bar(fig, grid, below)
+    if note:
+        fig.text(0.15 / width, (0.1 + _LINE * foot) / height, "\n".join(note), va="bottom", fontsize=8.5)
     return fig
+
+
+def _note(matrices: _Panels, absent: _Panels, sides: _Panels) -> str:
+    """What is not there: of all panels the values, whether there is no run, and the narrow column."""
+    total, missing = sum(m.size for m in matrices.values()), sum(int(a.sum()) for a in absent.values())
+    diverged = sum(int(np.isnan(m).sum()) for m in matrices.values()) - missing
+    partial = any((np.isnan(m).any(axis=1) & ~np.isnan(sides[ds])).any() for ds, m in matrices.items())
+    notes = (
+        f"{missing:,} of {total:,} cells missing (hatched)" if missing else "",
+        f"{diverged:,} of {total:,} cells diverged ({_CROSS})" if diverged else "",
+        "* from an incomplete row" if partial else "",
+    )
+    return "; ".join(filter(None, notes))
 
 
 def _panel(ax: Axes, grid: _Grid, values: np.ndarray, relative: np.ndarray, absent: np.ndarray) -> None:
@@ -134,7 +153,7 @@ def _side(ax: Axes, grid: _Grid, values: np.ndarray, incomplete: np.ndarray) -> 
         else:
             text = points(value, grid.decimals) + ("*" if incomplete[y] else "")
             _write(ax, 0, y, text, _ink(grid, 100 * value), bold=bool(value > 0))
-    ax.set_xticks([0.5], ["reg - noreg"], rotation=45, ha="right", rotation_mode="anchor", fontsize=8.5)
+    ax.set_xticks([0.5], [_SIDE], rotation=45, ha="right", rotation_mode="anchor", fontsize=8.5)
 
 
 def _colours(ax: Axes, grid: _Grid, relative: np.ndarray) -> None:
@@ -170,18 +189,11 @@ def _ink(grid: _Grid, difference: float) -> str:
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"
 
 
-def _foot(fig: Figure, grid: _Grid, missing: int, diverged: int, total: int) -> None:
+def _bar(fig: Figure, grid: _Grid, at: float) -> None:
+    """Draws the colour bar, `at` inches above the ground, and what it is of."""
     width, height = fig.get_size_inches()
-    bar = fig.add_axes((0.15 / width, 0.58 / height, 1.8 / width, 0.11 / height), label="colours")
+    bar = fig.add_axes((0.3 / width, (at + 0.24) / height, 1.7 / width, 0.11 / height), label="colours")
     fig.colorbar(ScalarMappable(grid.norm, grid.cmap), cax=bar, orientation="horizontal")
     bar.tick_params(labelsize=7.5, length=2, pad=1)
-    legend = "points above or below the row's leftmost cell (bold: above)"
-    fig.text(2.1 / width, 0.635 / height, legend, va="center", fontsize=8.5)
-    notes = []
-    if missing:
-        notes.append(f"{missing} of {total} cells missing (hatched)")
-    if diverged:
-        notes.append(f"{diverged} of {total} cells diverged ({_CROSS})")
-    if notes:
-        notes.append("* from an incomplete row")
-        fig.text(0.15 / width, 0.12 / height, "; ".join(notes), va="bottom", fontsize=8.5)
+    legend = "points above or below the row's\nleftmost cell (bold: above)"
+    fig.text(2.25 / width, (at + 0.22) / height, legend, va="center", fontsize=8.5)

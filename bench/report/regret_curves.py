@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from bench.errors import UserError, choose_from
 from bench.report import styles
 from bench.report.figures import plain
+from bench.report.forest import contests
 from bench.select.curves import COLUMNS
 from bench.select.measures import REFERENCE
 from bench.select.runs import require
@@ -21,13 +22,14 @@ SHOWN = 7
 """Strategies that get a colour where none are named: more cannot be told apart."""
 
 
-def draw(curves: pd.DataFrame, highlight: Collection[str] | None = None) -> Figure:
+def draw(curves: pd.DataFrame, highlight: Collection[str] | None = None, pooled: bool = False) -> Figure:
     """Draws regret against budget and against cost, a line per strategy, with the 95% interval of those highlighted.
 
     Args:
       curves: as `bench.select.curves.curves` returns it.
       highlight: strategies in colour, the others stay grey; None for those that lose least over all budgets, `SHOWN` at most,
         and in any case upstream_best and random_k, which need no look at the task.
+      pooled: whether the checkpoints of all models competed with each other.
 
     Returns:
       A figure of its own, unknown to pyplot.
@@ -47,9 +49,9 @@ def draw(curves: pd.DataFrame, highlight: Collection[str] | None = None) -> Figu
         others = [s for s in names if s not in plainest]
         highlight = {*plainest, *others[: SHOWN - len(plainest)]}
     shown = styles.strategies(s for s in names if s in highlight)
-    fig = Figure(figsize=(9.6, 3.9), facecolor="white")
+    fig = Figure(figsize=(9.6, 4.0), facecolor="white")
     left, right = fig.subplots(1, 2, sharey=True, gridspec_kw={"wspace": 0.06})
-    fig.subplots_adjust(left=0.075, right=0.775, top=0.95, bottom=0.14)
+    fig.subplots_adjust(left=0.075, right=0.775, top=0.95, bottom=0.175)
     for ax, x in ((left, "budget"), (right, "share")):
         for name in [*(s for s in names if s not in shown), *reversed(shown)]:
             _line(ax, lines[lines["strategy"] == name].sort_values(x), x, shown.get(name))
@@ -75,8 +77,9 @@ def draw(curves: pd.DataFrame, highlight: Collection[str] | None = None) -> Figu
         label = "others:\n" + "\n".join(plain(s) for s in rest)
         handles.append(Line2D([], [], color=styles.OTHER, linewidth=1, label=label))
     fig.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.78, 0.97), frameon=False, fontsize=8)
-    tasks = int(lines["tasks"].max())
-    fig.text(0.99, 0.01, f"{tasks} pairs of model and task", ha="right", va="bottom", fontsize=8)
+    foot = contests(int(lines["tasks"].max()), pooled)
+    foot += "; bands: 95% intervals over tasks and seeds" if lines["low"].notna().any() else ""
+    fig.text(0.01, 0.015, foot, va="bottom", fontsize=8)
     return fig
 
 

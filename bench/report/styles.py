@@ -10,7 +10,8 @@ from bench.points.tasks import GROUPS
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 """Okabe and Ito's colours, safe for the colour-blind; the shapes tell them apart in grey."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+"""One more than there are colours, so that 56 pairs of both differ."""
 Dash = Literal["-", "--", ":"]
 _DASHES: tuple[Dash, ...] = ("-", "--", ":")
 OTHER = "#8c8c8c"
@@ -27,11 +28,11 @@ class Style:
 
 
 def strategies(names: Iterable[str]) -> dict[str, Style]:
-    """A style per strategy, by the order in which they first appear; 21 of them differ."""
+    """A style per strategy, by the order in which they first appear; 56 differ as marks alone, 21 as lines alone."""
     distinct = dict.fromkeys(names)
     kinds = len(COLOURS)
     return {
-        name: Style(COLOURS[i % kinds], MARKERS[i % kinds], _DASHES[i // kinds % len(_DASHES)])
+        name: Style(COLOURS[i % kinds], MARKERS[i % len(MARKERS)], _DASHES[i // kinds % len(_DASHES)])
         for i, name in enumerate(distinct)
     }
 

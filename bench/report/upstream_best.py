@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.errors import UserError
 from bench.report import differences, order
 from bench.select import chosen
 from bench.select.means import UNGROUPED, groups_of
@@ -39,7 +40,8 @@ def of_table(table: pd.DataFrame, pool: str = "model") -> pd.DataFrame:
     runs = pd.concat(competing, ignore_index=True) if competing else upstream_runs(table).iloc[:0].assign(pool="")
     rows = transfer_runs(table)
     rows = rows[rows["filename"].isin(runs["filename"])].merge(runs[["filename", "pool"]], on="filename")
-    require(rows, ())
+    if rows.empty:
+        raise UserError("no checkpoint of the table was transferred: there is no choice downstream to compare with")
     first = chosen.recommended(runs, ["pool"])["filename"]
     by_v2 = chosen.valued(rows, ["pool"])
     minival = by_v2.assign(val=by_v2["adapt_final_val"].astype(float).where(ok(by_v2["adapt_status"])))

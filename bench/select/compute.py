@@ -25,7 +25,7 @@ def upstream(table: pd.DataFrame) -> pd.DataFrame:
       table: columns of `bench.records.schema`.
 
     Returns:
-      One row a run: filename, model, ds (the set without fraction or budget), epochs, lr, compute (FLOPs of the training, empty
+      One row a run: filename, model, ds, epochs, lr, compute (FLOPs of the training, empty
       where the number of images was never published and no record says it, or where the name follows no scheme), size (FLOPs of
       one epoch), loss (validation error, 1 - final_val).
 
@@ -39,7 +39,7 @@ def upstream(table: pd.DataFrame) -> pd.DataFrame:
     images = runs["n_train"] if "n_train" in runs else pd.Series(pd.NA, index=runs.index)
     found = pd.DataFrame({"filename": runs["filename"], "model": runs["name"]})
     configs = [_config(str(name)) for name in runs["filename"]]
-    found["ds"] = [c.dataset if c else str(ds) for c, ds in zip(configs, runs["ds"], strict=True)]
+    found["ds"] = runs["ds"].astype(str)
     found["epochs"] = runs["epochs"].astype(float)
     found["lr"] = runs["lr"].astype(float)
     found["compute"] = [_flops(c, n) for c, n in zip(configs, images, strict=True)]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Iterable
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from bench.report import order
+from bench.report import order, ticks
 from bench.report.figures import plain
 from bench.report.styles import COLOURS, MARKERS, Style
 
@@ -25,6 +26,10 @@ _SETS = {"i1k": "ImageNet-1k, 300 epochs", "i21k_30": "ImageNet-21k, 30 epochs",
 _SET_STYLES = {"i1k": Style("#E69F00", "o", "--"), "i21k_30": Style("#0072B2", "s", ":"), "i21k": Style("#000000", "^", "-")}
 """Three of Okabe and Ito's colours that stay apart in grey."""
 _SMALL, _INCH = 7.5, 0.09
+_PER_INCH = 16.0
+"""Letters of the foot's size that fit into an inch."""
+_TICKS = 5
+"""Numbers such as 10,000 that fit below a panel."""
 
 
 def published(what: str) -> str:
@@ -54,19 +59,19 @@ def set_styles(values: Iterable[str]) -> dict[str, Style]:
     return {ds: _SET_STYLES.get(ds) or others[ds] for ds in found}
 
 
-def sign(fig: Figure, frame: pd.DataFrame, notes: Iterable[str] = (), at: tuple[float, float] = (_INCH, _INCH)) -> None:
-    """Writes where the numbers are from, and notes, into a corner.
+def sign(fig: Figure, frame: pd.DataFrame, notes: Iterable[str] = ()) -> None:
+    """Writes where the numbers are from, and notes, into the lower left corner.
 
     Args:
       fig: the figure.
       frame: its data, with a column `origin`.
-      notes: what else is to be known, such as what `gaps` says; empty ones are left out.
-      at: inches from the left and from the bottom.
+      notes: what else is to be known, such as what `gaps` says; empty ones are left out, long ones wrapped.
     """
     origins = list(dict.fromkeys(frame.loc[frame["value"].notna() if "value" in frame else slice(None), ORIGIN]))
-    text = "\n".join(["From " + "; ".join(origins) + ".", *(note for note in notes if note)])
     width, height = fig.get_size_inches()
-    fig.text(at[0] / width, at[1] / height, plain(text), ha="left", va="bottom", fontsize=_SMALL, color="#444444")
+    letters = int(_PER_INCH * (width - 2 * _INCH))
+    text = "\n".join(textwrap.fill(t, letters) for t in ("From " + "; ".join(origins) + ".", *notes) if t)
+    fig.text(_INCH / width, _INCH / height, plain(text), ha="left", va="bottom", fontsize=_SMALL, color="#444444")
 
 
 def gaps(names: Collection[str], of: int, what: str) -> str:
@@ -74,8 +79,8 @@ def gaps(names: Collection[str], of: int, what: str) -> str:
     if not names:
         return ""
     first = list(names)[:3]
-    more = f" and {len(names) - len(first)} more" if len(names) > len(first) else ""
-    return f"Incomplete: {len(names)} of {of} {what} missing ({', '.join(first)}{more})."
+    more = f" and {len(names) - len(first):,} more" if len(names) > len(first) else ""
+    return f"Incomplete: {len(names):,} of {of:,} {what} missing ({', '.join(first)}{more})."
 
 
 def tidy(ax: Axes) -> None:
@@ -87,11 +92,10 @@ def tidy(ax: Axes) -> None:
 
 
 def log_axis(ax: Axes, low: float, high: float) -> None:
-    """Makes x logarithmic, with ticks at 1 of every power of ten, and over few powers at 3, or 2 and 5, written out."""
+    """Makes x logarithmic, with room on both sides of `low` and `high`, and ticks written out."""
+    low, high = low / 1.25, high * 1.25
     ax.set_xscale("log")
-    ax.set_xlim(low / 1.25, high * 1.25)
-    marks = (1, 2, 5) if high < 10 * low else (1, 3) if high < 500 * low else (1,)
-    ticks = [m * 10.0**e for e in range(-6, 10) for m in marks]
-    ax.xaxis.set_major_locator(FixedLocator([t for t in ticks if low / 1.25 <= t <= high * 1.25]))
+    ax.set_xlim(low, high)
+    ax.xaxis.set_major_locator(FixedLocator(list(ticks.logarithmic(low, high, _TICKS))))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_minor_locator(NullLocator())

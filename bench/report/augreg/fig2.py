@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 
 from bench.errors import UserError
 from bench.points.tasks import TASKS
+from bench.report import ticks
 from bench.report.augreg import face
 from bench.report.augreg.face import ORIGIN, TABLE
 from bench.report.figures import plain
@@ -136,7 +137,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     fig = Figure(figsize=(max(3.5 * len(tasks), 5.2), 6.6), facecolor="white")
     panels = fig.subplots(2, len(tasks), squeeze=False)
     width = fig.get_figwidth()
-    fig.subplots_adjust(left=0.68 / width, right=1 - 0.12 / width, top=0.9, bottom=0.135, hspace=0.3, wspace=0.22)
+    fig.subplots_adjust(left=0.68 / width, right=1 - 0.25 / width, top=0.9, bottom=0.135, hspace=0.3, wspace=0.22)
     names = sorted(s for s in frame["series"].unique() if s.endswith(_SCRATCH))
     looks = face.styles([TRANSFER, *names])
     for above, below, task in zip(*panels, tasks, strict=True):
@@ -144,7 +145,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         _points(above, mine[mine["kind"] == POINT], looks)
         _searches(below, mine[mine["kind"] == SEARCH], looks)
         above.set_title(plain(task), fontsize=9.5)
-    panels[0, 0].set_ylabel("test error", fontsize=9)
+    panels[0, 0].set_ylabel("test error, %", fontsize=9)
     panels[1, 0].set_ylabel("test accuracy, %", fontsize=9)
     fig.legend(
         handles=list(_handles(frame, looks)), loc="upper center", ncols=min(4, 2 * len(tasks)), frameon=False, fontsize=8
@@ -168,10 +169,10 @@ def _points(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style]) -> None:
     face.tidy(ax)
     face.log_axis(ax, rows["hours"].min(), rows["hours"].max())
     ax.set_yscale("log")
-    ticks = [t for e in (-4, -3, -2, -1) for t in (10.0**e, 2 * 10.0**e, 5 * 10.0**e)] + [1.0]
-    low = max((1 - rows["value"]).min(), 1e-4)
-    ax.set_ylim(low / 1.2, 1.15)
-    ax.set_yticks([t for t in ticks if low / 1.2 <= t <= 1.15], [f"{t:g}" for t in ticks if low / 1.2 <= t <= 1.15])
+    low, high = max((1 - rows["value"]).min(), 1e-4) / 1.2, 1.15
+    ax.set_ylim(low, high)
+    errors = ticks.logarithmic(low, high)
+    ax.set_yticks(errors, [f"{100 * e:g}" for e in errors])
     ax.minorticks_off()
     ax.set_xlabel("training time, chip-hours", fontsize=9)
 

@@ -20,6 +20,10 @@ from bench.select.runs import require
 
 COLUMNS = ("suite", "name", "ds", "group", "value", "speed", "tasks", "of", ORIGIN)
 OTHER = "other tasks"
+_WIDTH, _PANEL, _BOTTOM = 4.9, 2.8, 0.98
+"""Inches: the figure, a panel with its title, and what is below the last."""
+_ACROSS = 2
+"""Upstream sets in a line of the legend."""
 _SUITES = {"VTAB": "vtab_", "VTAB-1k": "vtab1k_"}
 
 
@@ -72,7 +76,7 @@ def _means(rows: pd.DataFrame, suite: str, origin: str) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draws a panel per group; a mark is hollow where tasks of the group are missing.
+    """Draws a panel per group, one below the other; a mark is hollow where tasks of the group are missing.
 
     Args:
       frame: columns `COLUMNS`.
@@ -88,10 +92,13 @@ def draw(frame: pd.DataFrame) -> Figure:
     if shown.empty:
         raise UserError("figure 3: no point has a speed (column 'infer_samples_per_sec')")
     groups = [g for g in GROUPS if g in set(shown["group"])] + sorted(set(shown["group"]) - set(GROUPS))
-    fig = Figure(figsize=(max(3.4 * len(groups), 5.0), 4.1), facecolor="white")
-    panels = fig.subplots(1, len(groups), squeeze=False)[0]
-    fig.subplots_adjust(left=0.62 / fig.get_figwidth(), right=0.99, top=0.83, bottom=0.215, wspace=0.2)
     looks, suite = face.set_styles(shown["ds"]), str(shown["suite"].iloc[0])
+    top = 0.35 + 0.2 * -(-len(looks) // _ACROSS)
+    height = top + _PANEL * len(groups) + _BOTTOM
+    fig = Figure(figsize=(_WIDTH, height), facecolor="white")
+    panels = fig.subplots(len(groups), 1, squeeze=False)[:, 0]
+    room = {"left": 0.75 / _WIDTH, "right": 1 - 0.3 / _WIDTH, "top": 1 - top / height, "bottom": _BOTTOM / height}
+    fig.subplots_adjust(**room, hspace=0.26)
     for ax, group in zip(panels, groups, strict=True):
         mine = shown[shown["group"] == group]
         for ds, look in looks.items():
@@ -103,25 +110,25 @@ def draw(frame: pd.DataFrame) -> Figure:
                     [row["speed"]], [100 * row["value"]], look.marker, color=look.colour, markerfacecolor=fill, markersize=5.5
                 )
         ax.set_title(f"{suite}, {group}" if group in GROUPS else plain(group), fontsize=9.5)
-        ax.set_xlabel("inference speed, images/s", fontsize=9)
+        ax.set_ylabel("mean test accuracy, %", fontsize=9)
         face.tidy(ax)
         # The names of the slowest and the fastest reach beyond their points.
         face.log_axis(ax, shown["speed"].min() / 1.15, 1.3 * shown["speed"].max())
         _names(ax, mine)
-    panels[0].set_ylabel("mean test accuracy, %", fontsize=9)
+    panels[-1].set_xlabel("inference speed, images/s", fontsize=9)
     handles = [
         Line2D([], [], color=s.colour, marker=s.marker, linestyle=s.dash, label=plain(face.set_name(ds)))
         for ds, s in looks.items()
     ]
-    fig.legend(handles=handles, loc="upper center", ncols=min(3, len(handles)), frameon=False, fontsize=8.5)
+    fig.legend(handles=handles, loc="upper center", ncols=min(_ACROSS, len(handles)), frameon=False, fontsize=8.5)
     without = frame[frame["speed"].isna()]
     partial = shown[shown["tasks"] < shown["of"]]
     notes = [
-        f"Not VTAB: the tasks that the table has, {frame.groupby('group')['of'].max().sum()} of them."
+        f"Not VTAB: the tasks that the table has, {frame.groupby('group')['of'].max().sum():,} of them."
         if suite == OTHER
         else "",
         face.gaps((partial["name"] + " " + partial["ds"]).tolist(), len(shown), "means (hollow) have tasks"),
-        f"{len(without)} means have no speed and are not shown." if len(without) else "",
+        f"{len(without):,} means have no speed and are not shown." if len(without) else "",
     ]
     face.sign(fig, frame, notes)
     return fig
@@ -131,8 +138,8 @@ def _names(ax: Axes, rows: pd.DataFrame) -> None:
     """Names each model below its lowest point, on the ground of the panel where neighbours would touch."""
     low, high = ax.get_ylim()
     ax.set_ylim(low - 0.3 * (high - low), high)
-    lowest = rows.groupby("name").agg(speed=("speed", "first"), value=("value", "min")).sort_values("speed")
-    for i, (name, row) in enumerate(lowest.iterrows()):
+    lowest = rows.loc[rows.groupby("name")["value"].idxmin()].sort_values("speed").to_dict("records")
+    for i, row in enumerate(lowest):
         ground = low - (0.07 + 0.075 * (i % 3)) * (high - low)
         ax.plot([row["speed"]] * 2, [ground, 100 * row["value"]], color="#c8c8c8", linewidth=0.6, zorder=1)
-        ax.text(row["speed"], ground, plain(str(name)), ha="center", va="top", fontsize=7)
+        ax.text(row["speed"], ground, plain(row["name"]), ha="center", va="top", fontsize=7)

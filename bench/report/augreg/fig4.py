@@ -15,8 +15,6 @@ from bench.select import published
 from bench.select.runs import require
 
 COLUMNS = (*heatmap.COLUMNS, "narrow", ORIGIN)
-_WIDE = 20
-"""Columns of all panels that a page of text can hold."""
 
 
 def data(table: pd.DataFrame | None) -> pd.DataFrame:
@@ -42,7 +40,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draws the heatmaps, as `bench.report.heatmap_figure.draw`; one below the other where they are wider than a page together.
+    """Draws the heatmaps, as `bench.report.heatmap_figure.draw`.
 
     Args:
       frame: columns `COLUMNS`.
@@ -55,7 +53,6 @@ def draw(frame: pd.DataFrame) -> Figure:
     """
     require(frame, COLUMNS)
     narrow = frame.drop_duplicates(["ds", "name"])[["ds", "name", "narrow"]].rename(columns={"narrow": "value"})
-    wide = frame["ds"].nunique() * frame["do"].nunique() * frame["aug"].nunique() > _WIDE
-    fig = heatmap_figure.draw(frame[list(heatmap.COLUMNS)], narrow, stacked=wide)
-    face.sign(fig, frame, at=(2.1, 0.3))
+    fig = heatmap_figure.draw(frame[list(heatmap.COLUMNS)], narrow, foot=1)
+    face.sign(fig, frame)
     return fig

@@ -87,7 +87,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     looks = face.styles(dict.fromkeys(frame["name"]))
     for ax, validation in zip(panels, _SCORES, strict=True):
         _panel(ax, frame[frame["validation"] == validation], validation, looks)
-    panels[0].set_ylabel("ImageNet-1k validation accuracy, %", fontsize=9)
+    panels[0].set_ylabel("ImageNet-1k test accuracy, %", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="upper center", ncols=3, frameon=False, fontsize=8.5)
     counts = frame.groupby(["name", "validation"]).size().rename("runs").reset_index().to_dict("records")

@@ -13,10 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.errors import UserError
+from bench.points import VARIANTS
 from bench.report import order
 from bench.report.augreg import face
 from bench.report.augreg.face import ORIGIN, TABLE
 from bench.report.figures import plain
+from bench.report.naming import Point, name_points
 from bench.select import chosen, published
 from bench.select.runs import require
 from bench.select.validation import V2_OF
@@ -25,6 +27,7 @@ COLUMNS = ("name", "ds", "adapt_ds", "adapt_resolution", "speed", "value", ORIGI
 SMALL = ("R+Ti/16", "Ti/16", "S/32", "B/32")
 _LINE = ("S/16", "B/16", "L/16")
 """Models that the paper joins by a line, a width to the next."""
+_OTHER = "other models"
 
 
 def data(table: pd.DataFrame | None) -> pd.DataFrame:
@@ -68,6 +71,8 @@ def _published() -> pd.DataFrame:
 def draw_left(frame: pd.DataFrame) -> Figure:
     """Draws all models: a colour per upstream set, a shape per kind of model and resolution; ViT-S, B and L are joined.
 
+    Of the points of a model that are equally fast the best carries its name, as far as there is room.
+
     Args:
       frame: columns `COLUMNS`.
 
@@ -81,7 +86,7 @@ def draw_left(frame: pd.DataFrame) -> Figure:
     fig = Figure(figsize=(6.6, 5.0), facecolor="white")
     ax = fig.add_axes((0.1, 0.2, 0.63, 0.77))
     sets, sizes = face.set_styles(shown["ds"]), sorted(shown["adapt_resolution"].unique())
-    shapes = dict(zip(("ViT", "hybrid", "ViT-Ti", "other"), ("o", "^", "s", "D"), strict=True))
+    shapes = dict(zip(("ViT", "hybrid", "ViT-Ti", _OTHER), ("o", "^", "s", "D"), strict=True))
     kinds = shown["name"].map(_kind)
     for (ds, px), rows in shown.groupby(["ds", "adapt_resolution"]):
         colour, hollow = sets[str(ds)].colour, px == sizes[0] and len(sizes) > 1
@@ -91,6 +96,8 @@ def draw_left(frame: pd.DataFrame) -> Figure:
             mark: dict[str, Any] = {"color": colour, "markerfacecolor": "white" if hollow else colour, "markersize": 6.5}
             ax.plot([row["speed"]], [100 * row["value"]], shapes[_kind(row["name"])], **mark)
     _axes(ax, shown)
+    best = shown.loc[shown.groupby(["name", "adapt_resolution", "speed"])["value"].idxmax()]
+    name_points(ax, (Point(r["speed"], 100 * r["value"], r["name"]) for r in best.to_dict("records")), fontsize=7)
     grey: dict[str, Any] = {"color": "#444444", "linestyle": ""}
     resolutions = [
         Line2D(
@@ -112,7 +119,9 @@ def draw_left(frame: pd.DataFrame) -> Figure:
         *resolutions,
     ]
     fig.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.74, 0.97), frameon=False, fontsize=8.5)
-    face.sign(fig, frame, _notes(frame))
+    joined = [name for name in _LINE if name in set(shown["name"])]
+    lines = f"Lines join {', '.join(joined)} of one upstream set and resolution." if len(joined) > 1 else ""
+    face.sign(fig, frame, [lines, *_notes(frame)])
     return fig
 
 
@@ -136,7 +145,7 @@ def draw_right(frame: pd.DataFrame) -> Figure:
     sets = [ds for ds in ("i21k", "i1k") if ds in set(shown["ds"])] or order.upstream_sets(shown["ds"])
     fig = Figure(figsize=(3.3 * max(len(sets), 2), 3.9), facecolor="white")
     panels = fig.subplots(1, len(sets), squeeze=False)[0]
-    fig.subplots_adjust(left=0.1, right=0.985, top=0.83, bottom=0.235, wspace=0.2)
+    fig.subplots_adjust(left=0.1, right=0.97, top=0.83, bottom=0.235, wspace=0.2)
     looks = face.styles(SMALL)
     for ax, ds in zip(panels, sets, strict=True):
         mine = shown[shown["ds"] == ds]
@@ -165,9 +174,8 @@ def _shown(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _kind(name: str) -> str:
-    if name.startswith("R") and "+" in name:
-        return "hybrid"
-    return "ViT-Ti" if name.startswith("Ti/") else "ViT" if name[:2] in ("S/", "B/", "L/", "H/") else "other"
+    family = VARIANTS[name].family if name in VARIANTS else ""
+    return "ViT-Ti" if name.startswith("Ti/") else {"vit": "ViT", "hybrid": "hybrid"}.get(family, _OTHER)
 
 
 def _axes(ax: Axes, shown: pd.DataFrame) -> None:
@@ -182,4 +190,4 @@ def _notes(frame: pd.DataFrame) -> list[str]:
     lost = frame[frame["value"].isna()]
     names = (lost["name"] + " " + lost["ds"] + " at " + lost["adapt_resolution"].astype(str)).tolist()
     slow = int((frame["speed"].isna() & frame["value"].notna()).sum())
-    return [face.gaps(names, len(frame), "points"), f"{slow} points have no speed and are not shown." if slow else ""]
+    return [face.gaps(names, len(frame), "points"), f"{slow:,} points have no speed and are not shown." if slow else ""]

@@ -18,7 +18,8 @@ from bench.select import published
 from bench.select.runs import require
 
 COLUMNS = ("ds", "name", "aug", "value", ORIGIN)
-_PAD, _TOP, _BOTTOM = 0.3, 0.62, 1.15
+_HEAD, _TITLE, _NAMES, _FOOT, _LEAST = 0.42, 0.3, 0.62, 0.4, 4.0
+"""Inches: above all, above and below each panel, below all; the least width."""
 
 
 def data(table: pd.DataFrame | None) -> pd.DataFrame:
@@ -42,7 +43,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draws a panel per upstream set; a cell without both of its sides is hatched, and the foot counts such cells.
+    """Draws a panel per upstream set, one below the other; a cell without both of its sides is hatched, the foot counts these.
 
     Args:
       frame: columns `COLUMNS`.
@@ -66,18 +67,18 @@ def draw(frame: pd.DataFrame) -> Figure:
     left = 0.3 + 0.075 * max(map(len, names))
     cell = max(0.34, 1.5 / len(levels))
     wide, tall = cell * len(levels), differences.ROW * len(names)
-    width = max(left + len(sets) * wide + (len(sets) - 1) * _PAD + 0.15, 5.4)
-    height = _TOP + tall + _BOTTOM
+    columns = [order.paper_level(level) for level in levels]
+    block = _TITLE + tall + max(_NAMES, 0.1 + 0.05 * max(map(len, columns)))
+    width, height = max(left + wide + 0.15, _LEAST), _HEAD + len(sets) * block + _FOOT
     fig = Figure(figsize=(width, height), facecolor="white")
-    head = "Upstream validation accuracy, regularised minus not, points (bold: better)"
+    head = "Upstream validation accuracy, regularised minus not,\npoints (bold: better)"
     fig.text(0.1 / width, 1 - 0.08 / height, head, va="top", fontsize=9)
     for i, ds in enumerate(sets):
-        x = left + i * (wide + _PAD)
-        ax = fig.add_axes((x / width, _BOTTOM / height, wide / width, tall / height), label=ds)
-        columns = [order.paper_level(level) for level in levels]
-        differences.panel(ax, values[ds], norm, columns, names if i == 0 else [""] * len(names), decimals=0)
+        y = height - _HEAD - i * block - _TITLE - tall
+        ax = fig.add_axes((left / width, y / height, wide / width, tall / height), label=ds)
+        differences.panel(ax, values[ds], norm, columns, names, decimals=0)
         ax.set_title(plain(ds), fontsize=9.5, fontweight="bold")
     cells = len(sets) * len(names) * len(levels)
     missing = cells - int(frame["value"].notna().sum())
-    face.sign(fig, frame, [f"Incomplete: {missing} of {cells} cells missing (hatched)." if missing else ""])
+    face.sign(fig, frame, [f"Incomplete: {missing:,} of {cells:,} cells missing (hatched)." if missing else ""])
     return fig

@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 
 from bench.report import order
 from bench.report.catalogue import OWN, PUBLISHED, TABLE, FigureFacts
+from bench.report.figures import plain
 from bench.report.scaling import axes, source
 from bench.select.published_scaling import references
 from bench.select.runs import require
@@ -61,7 +62,7 @@ def draw(runs: pd.DataFrame) -> Figure:
         axes.logarithmic(ax, "x", both["compute"])
         axes.logarithmic(ax, "y", both["error"], share=True)
         ax.set_xlabel(f"compute of pre-training, {runs['unit'].iloc[0]}", fontsize=9)
-    panels[0].set_ylabel(f"test error on {runs['task'].iloc[0]} after fine-tuning", fontsize=9)
+        ax.set_ylabel(f"test error on {plain(str(runs['task'].iloc[0]))} after fine-tuning", fontsize=9)
     extra = [Line2D([], [], color="black", marker=m, linestyle="", markersize=8, label=name) for name, m in marks.items()]
     axes.legend(fig, shown, extra)
     return fig

@@ -13,7 +13,6 @@ from bench.report.catalogue import PUBLISHED, TABLE, FigureFacts
 from bench.report.scaling import axes, source
 from bench.select import published_scaling
 from bench.select.runs import best, ok, require, upstream_runs
-from bench.select.validation import upstream_set
 
 COLUMNS = ("used", "note", "ds", "model", "epochs", "lr", "tried")
 
@@ -33,15 +32,14 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
         return rates[list(COLUMNS)]
     runs = upstream_runs(table)
     runs = runs[ok(runs["status"]) & runs["final_val"].notna()]
-    sets = runs["ds"].map(lambda ds: found.name if (found := upstream_set(str(ds))) else str(ds))
     rows: list[tuple[Any, ...]] = []
-    for (ds, model, epochs), group in runs.groupby([sets, "name", "epochs"]):
+    for (ds, model, epochs), group in runs.groupby(["ds", "name", "epochs"]):
         tried = int(group["lr"].nunique())
         if tried > 1:
             rows.append((ds, model, epochs, float(group.loc[best(group["final_val"]), "lr"]), tried))
     if not rows:
         raise UserError("no model of the table tried two learning rates with the same number of epochs")
-    note = f"Best by upstream validation of {len(runs)} runs of the table"
+    note = f"Best by upstream validation of {len(runs):,} runs of the table"
     return pd.DataFrame(rows, columns=list(COLUMNS[2:])).assign(used=TABLE, note=note)[list(COLUMNS)]
 
 
@@ -66,8 +64,8 @@ def draw(rates: pd.DataFrame) -> Figure:
         axes.logarithmic(ax, "x", mine["epochs"], every=True)
         axes.logarithmic(ax, "y", mine["lr"], every=True)
         ax.set_xlabel("epochs of pre-training", fontsize=9)
-    panels[0].set_ylabel("best peak learning rate", fontsize=9)
-    axes.legend(fig, shown)
+        ax.set_ylabel("best peak learning rate", fontsize=9)
+    axes.legend(fig, shown, hollow=True)
     return fig
 
 

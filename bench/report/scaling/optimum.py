@@ -15,9 +15,9 @@ from bench.errors import UserError
 from bench.report import order
 from bench.report.catalogue import OWN, PUBLISHED, TABLE, FigureFacts
 from bench.report.scaling import axes, source
-from bench.report.scaling.loss import data
+from bench.report.scaling.loss import NO_INTERVAL, data
 from bench.report.styles import Style
-from bench.select.frontier import power_law
+from bench.select.frontier import PowerLaw, power_law
 from bench.select.runs import require
 
 _ALL_DIGITS = 1e6
@@ -32,12 +32,12 @@ def draw(runs: pd.DataFrame) -> Figure:
     """
     require(runs, (*source.RUNS, "frontier"))
     sets = order.upstream_sets(runs["ds"])
-    fig, panels = axes.panels([f"{ds}: best {what}" for ds in sets for what in _WHAT], str(runs["note"].iloc[0]))
+    fig, panels = axes.panels([f"{ds}: best {what}" for ds in sets for what in _WHAT], str(runs["note"].iloc[0]), remarks=2)
     shown = axes.by_model(runs.loc[runs["frontier"], "model"])
     for i, ds in enumerate(sets):
         for ax, value in zip(panels[len(_WHAT) * i :], _WHAT, strict=False):
             _panel(ax, runs[runs["ds"] == ds], value, shown)
-    axes.legend(fig, shown)
+    axes.legend(fig, shown, lines=False)
     return fig
 
 
@@ -52,9 +52,9 @@ def _panel(ax: Axes, runs: pd.DataFrame, value: str, shown: dict[str, Style]) ->
     ax.set_ylabel(_WHAT[value].format(unit=unit), fontsize=9)
     lines = list(on[value])
     try:
-        law = power_law(runs, value)
-    except UserError:
-        said = f"{len(on)} of {len(runs)} runs are on the frontier:\ntoo few for a power law"
+        law = _law(runs, value)
+    except UserError as error:
+        said = f"no power law: {error}"
     else:
         ends = np.array([on["compute"].min(), on["compute"].max()])
         ax.plot(ends, law.at(ends), color="black", linewidth=1.4, zorder=1)
@@ -63,9 +63,18 @@ def _panel(ax: Axes, runs: pd.DataFrame, value: str, shown: dict[str, Style]) ->
         if value == "epochs" and ends[0] < law.one.value < ends[1]:
             ax.axhline(1, color="#555555", linewidth=0.8, linestyle=":", zorder=0)
             ax.axvline(law.one.value, color="#555555", linewidth=0.8, linestyle=":", zorder=0)
-            said += f"\none epoch at {law.one.text(_of_compute)}"
+            said += f", one epoch at {law.one.text(_of_compute)}"
+        said += "" if law.exponent.known else f"\n{NO_INTERVAL}"
     axes.logarithmic(ax, "y", lines)
-    axes.remark(ax, said, (0.02, 0.98), "left")
+    axes.remark(ax, said)
+
+
+def _law(runs: pd.DataFrame, value: str) -> PowerLaw:
+    """The power law of a column, where it can be another than compute itself or a constant."""
+    for column, what in (("epochs", "the epochs were"), ("model", "the model was")):
+        if runs[column].nunique() == 1:
+            raise UserError(f"{what} not varied")
+    return power_law(runs, value)
 
 
 def _of_compute(value: float) -> str:

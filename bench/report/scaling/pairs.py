@@ -17,7 +17,8 @@ from bench.report.scaling import axes, source
 from bench.select import equal_compute
 from bench.select.runs import require
 
-_REVERSED, _AGREE = styles.COLOURS[1], styles.OTHER
+_REVERSED, _AGREE = styles.Style(styles.COLOURS[1], ">"), styles.Style(styles.OTHER, "<", ":")
+"""The other run of a pair is to the right of the first where it is better, and else to the left."""
 _SHOWN = 40
 """Pairs that can be read one above the other."""
 
@@ -54,10 +55,10 @@ def draw(pairs: pd.DataFrame) -> Figure:
     fig = Figure(figsize=(width, height), facecolor="white")
     ax = fig.add_axes((left / width, bottom / height, body / width, row * len(rows) / height))
     for y, (_, pair) in enumerate(rows.iterrows()):
-        colour = _REVERSED if pair["reversed"] else _AGREE
+        look = _REVERSED if pair["reversed"] else _AGREE
         first, other = 100 * pair["accuracy"], 100 * pair["accuracy_other"]
-        ax.plot([first, other], [y, y], color=colour, linewidth=1.6, zorder=2)
-        ax.plot([other], [y], color=colour, marker=">" if other > first else "<", markersize=6, linestyle="", zorder=3)
+        ax.plot([first, other], [y, y], color=look.colour, linestyle=look.dash, linewidth=1.6, zorder=2)
+        ax.plot([other], [y], color=look.colour, marker=look.marker, markersize=6, linestyle="", zorder=3)
         ax.plot([first], [y], color="black", marker="o", markersize=4.5, linestyle="", zorder=4)
         said = f"{points(pair['gain'], 2)} points"
         ax.text(1.02, y, said, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color="black")
@@ -71,21 +72,28 @@ def draw(pairs: pd.DataFrame) -> Figure:
     ax.tick_params(axis="y", length=0)
     ax.tick_params(axis="x", labelsize=8)
     ax.set_xlabel(f"accuracy on {plain(str(rows['task'].iloc[0]))} after fine-tuning, %", fontsize=9)
-    wrong, larger = int(pairs["reversed"].sum()), int((pairs["reversed"] & pairs["larger"]).sum())
-    head = f"In none of {len(pairs)} pairs does the higher loss fine-tune better"
-    if wrong:
-        head = f"In {wrong} of {len(pairs)} pairs the higher loss fine-tunes better, in {larger} of these with the larger model"
-    fig.text(0.1 / width, 1 - 0.07 / height, head, va="top", fontsize=9)
+    fig.text(0.1 / width, 1 - 0.07 / height, _head(pairs), va="top", fontsize=9)
     handles = [
         Line2D([], [], color="black", marker="o", markersize=4.5, linestyle="", label="lower upstream loss"),
-        Line2D([], [], color=_REVERSED, marker=">", markersize=5, label="other run, better"),
-        Line2D([], [], color=_AGREE, marker=">", markersize=5, label="other run, not better"),
+        *(
+            Line2D([], [], color=s.colour, marker=s.marker, linestyle=s.dash, markersize=5, label=f"other run, {what}")
+            for s, what in ((_REVERSED, "better"), (_AGREE, "not better"))
+        ),
     ]
     place = (0.05 / width, 1 - 0.27 / height)
     fig.legend(handles=handles, loc="upper left", bbox_to_anchor=place, ncols=3, frameon=False, fontsize=7.5, borderaxespad=0)
     for i, line in enumerate(reversed(axes.wrapped(str(rows["note"].iloc[0]), width))):
         fig.text(0.1 / width, (0.06 + 0.12 * i) / height, plain(line), va="bottom", fontsize=7, color="#444444")
     return fig
+
+
+def _head(pairs: pd.DataFrame) -> str:
+    wrong, larger = int(pairs["reversed"].sum()), int((pairs["reversed"] & pairs["larger"]).sum())
+    of = f"{len(pairs):,} pair{'' if len(pairs) == 1 else 's'}"
+    if not wrong:
+        return f"In none of {of} does the higher loss fine-tune better"
+    which = "larger model" if larger == wrong else "smaller model" if larger == 0 else f"larger model in {larger:,} of them"
+    return f"In {wrong:,} of {of} the higher loss fine-tunes better, with the {which}"
 
 
 def _said(pair: pd.Series) -> str:

@@ -14,13 +14,15 @@ from bench.points import VARIANTS
 from bench.report import order, styles
 from bench.report.catalogue import OWN, PUBLISHED, TABLE, FigureFacts
 from bench.report.figures import plain
+from bench.report.naming import Point, name_points
 from bench.report.scaling import axes, source
 from bench.select import published_scaling
 from bench.select.runs import best, require, transfer_runs
 from bench.select.validation import V2_OF, validation
 
 COLUMNS = ("used", "note", "task", "ds", "model", "params", "accuracy", "best")
-_LABELLED = 16
+_LINE = "lines join the models that no smaller one beats"
+_OWN = "CoAtNet-"
 
 
 def data(table: pd.DataFrame | None) -> pd.DataFrame:
@@ -50,7 +52,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
                 found.append((str(ds), str(model), _params(row), float(row["adapt_final_test"])))
     if not found:
         raise UserError(f"no transfer to {task} has both a validation and a test accuracy")
-    note = f"Best by validation of {len(runs)} transfers of the table to {task}"
+    note = f"Best by validation of {len(runs):,} transfers of the table to {task}"
     frame = pd.DataFrame(found, columns=["ds", "model", "params", "accuracy"])
     return frame.assign(used=source.used(table), note=note, task=task, best=True)[list(COLUMNS)]
 
@@ -58,7 +60,7 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
 def draw(rows: pd.DataFrame) -> Figure:
     """Draws accuracy against parameters; the line of an upstream set joins the models that no smaller one beats.
 
-    Up to 16 of the best marks carry the model's name.
+    The best marks carry the models' names, as far as they have room.
 
     Raises:
       UserError: a column is missing, or there are no rows.
@@ -66,8 +68,10 @@ def draw(rows: pd.DataFrame) -> Figure:
     require(rows, COLUMNS)
     sets = order.upstream_sets(rows["ds"])
     shown = styles.strategies(sets)
-    fig, (ax,) = axes.panels([""], str(rows["note"].iloc[0]))
     top = rows[rows["best"].astype(bool)]
+    foot = f"{rows['note'].iloc[0]}; {_LINE}"
+    foot += f'; names without "{_OWN}"' if top["model"].str.startswith(_OWN).any() else ""
+    fig, (ax,) = axes.panels([""], foot)
     for ds in sets:
         style = shown[ds]
         faint, line = rows[(rows["ds"] == ds) & ~rows["best"].astype(bool)], top[top["ds"] == ds].sort_values("params")
@@ -76,11 +80,15 @@ def draw(rows: pd.DataFrame) -> Figure:
         ax.plot(line["params"], 100 * line["accuracy"], linestyle="", markersize=6, zorder=3, **look)
         rising = line[line["accuracy"] == line["accuracy"].cummax()]
         ax.plot(rising["params"], 100 * rising["accuracy"], color=style.colour, linestyle=style.dash, linewidth=1.2, zorder=2)
-        for _, run in line.iterrows() if len(top) <= _LABELLED else ():
-            at, text = (run["params"], 100 * run["accuracy"]), plain(run["model"].removeprefix("CoAtNet-"))
-            ax.annotate(text, at, (6, -10), textcoords="offset points", fontsize=8)
     axes.logarithmic(ax, "x", rows["params"])
     ax.margins(y=0.1)
+    name_points(
+        ax,
+        (
+            Point(run["params"], 100 * run["accuracy"], run["model"].removeprefix(_OWN), shown[run["ds"]].colour)
+            for run in top.sort_values("accuracy", ascending=False, kind="stable").to_dict("records")
+        ),
+    )
     ax.set_xlabel("parameters", fontsize=9)
     ax.set_ylabel(f"test accuracy on {plain(str(rows['task'].iloc[0]))}, %", fontsize=9)
     handles = [

@@ -73,8 +73,8 @@ def _known(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
             " it must say the number of its training images (n_train) where that of its upstream set was never published"
         )
     left = len(runs) - len(known)
-    note = f"{len(known)} runs of the table; FLOPs in closed form"
-    note += f"; {left} left out, whose compute is not known or whose error is 0" if left else ""
+    note = f"{len(known):,} runs of the table; FLOPs in closed form"
+    note += f"; {left:,} left out, whose compute is not known or whose error is 0" if left else ""
     facts = {"used": used(table), "unit": "FLOPs", "measure": "upstream validation error", "note": note}
     rest = [c for c in ("task", "accuracy") if c in known]
     return known.assign(**facts)[[*RUNS, *rest]].reset_index(drop=True)
