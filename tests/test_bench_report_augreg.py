@@ -210,8 +210,16 @@ def test_figure_5_left_compares_within_one_upstream_set():
     table = released_like()
     pd.testing.assert_frame_equal(fig5_left.data(table), fig5_left.data(table[table["ds"] == "i21k"]))
     assert "resisc45 and kitti" in said(fig5_left.draw(fig5_left.data(None)))
+    assert "have no ImageNetV2 score and are chosen by minival" in said(fig5_left.draw(fig5_left.data(table)))
+    assert "minival" not in said(fig5_left.draw(fig5_left.data(released_like(v2=True))))
     with pytest.raises(UserError, match="no checkpoint of the table was transferred"):
         fig5_left.data(table.assign(adapt_ds=pd.NA, adapt_filename=pd.NA))
+
+
+def test_table_3_says_that_it_has_no_choice_by_imagenetv2():
+    text = "No ImageNetV2 scores, so no column"
+    assert text in said(table3.draw(table3.data(released_like())))
+    assert text not in said(table3.draw(table3.data(None)))
 
 
 def test_figure_5_right_shows_the_hundred_best_by_each_score():
@@ -341,6 +349,8 @@ def test_figure_2_sets_runs_from_scratch_beside_transfers():
     above, below = fig2.draw(rows).axes
     assert (above.get_ylabel(), below.get_ylabel()) == ("test error, %", "test accuracy, %")
     assert {"50", "100"} <= {t.get_text() for t in above.get_yticklabels()}
+    with pytest.raises(UserError, match="no timed run from scratch"):
+        fig2.data(frame_of([row | {"final_val": None, "final_test": None} for row in (*runs[:3], *runs[4:])]))
     alone = fig2.data(frame_of(runs[:4]))
     assert "no timed transfer of a recommended checkpoint to resisc45" in said(fig2.draw(alone))
     with pytest.raises(UserError, match="no timed run from scratch"):

@@ -60,9 +60,9 @@ def data(table: pd.DataFrame | None) -> pd.DataFrame:
     runs = upstream_runs(table)
     tasks = set(TASKS) | set(table["adapt_ds"].dropna()) if table["adapt_ds"].notna().any() else set(runs["ds"].dropna())
     scratch = runs[runs["ds"].isin(tasks)]
-    scratch = _timed(scratch, "ds", "train_seconds", "final_val", "final_test", "status").assign(
-        series=scratch["name"] + _SCRATCH
-    )
+    named = scratch["name"] + _SCRATCH
+    scratch = _timed(scratch, "ds", "train_seconds", "final_val", "final_test", "status")
+    scratch = scratch.assign(series=named.reindex(scratch.index))
     if scratch.empty:
         raise UserError(
             "figure 2: the table has no timed run from scratch, an upstream run whose set is a task; "

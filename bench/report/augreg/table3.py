@@ -113,7 +113,9 @@ def draw(frame: pd.DataFrame) -> Figure:
     fig = text_grid.draw(title, header, rows, bold)
     lost = frame[shown].isna()
     names = [f"{frame['name'].iloc[y]} {shown[x]}" for y, x in zip(*lost.to_numpy().nonzero(), strict=True)]
-    face.sign(fig, frame, [face.gaps(names, lost.size, "cells")])
+    lacks_v2 = frame["adapt_ds"].eq(V2_OF).all() and not any(_V2 in column for column in shown)
+    without = "No ImageNetV2 scores, so no column of the checkpoint that these choose." if lacks_v2 else ""
+    face.sign(fig, frame, [face.gaps(names, lost.size, "cells"), without])
     return fig
 
 
