@@ -31,10 +31,13 @@ def test_sweeps_name_figures_that_there_are(name):
     ]
 
 
-def test_a_sweep_and_its_miniature_draw_the_same():
+def test_a_miniature_draws_what_its_sweep_draws():
     both = [(named.find(name), named.find(f"{name}-mini")) for name in named.names() if f"{name}-mini" in named.names()]
     assert len(both) == 17
-    assert all(sweep.figures == mini.figures for sweep, mini in both)
+    # One NFNet makes no pair of equal compute.
+    assert {mini.name: {*sweep.figures} ^ {*mini.figures} for sweep, mini in both if sweep.figures != mini.figures} == {
+        "nfnet-finetune-mini": {"nfnet-pairs"}
+    }
 
 
 def test_a_sweep_draws_its_figures_and_keeps_their_rows(tmp_path):

@@ -39,5 +39,5 @@ SWEEP = Sweep(
             "optimizer": "nesterov_agc_l2",
         },
     ),
-    figures=("nfnet-imagenet", "nfnet-pairs"),
+    figures=("nfnet-imagenet",),
 )
