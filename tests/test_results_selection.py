@@ -58,7 +58,8 @@ LINES = [line for line in re.findall(r"^augreg (.*)$", README, re.MULTILINE) if 
 
 def test_the_readme_says_how_everything_is_drawn():
     drawn = {shlex.split(line)[-1] for line in LINES if " -o " in line}
-    assert drawn == {path.name for path in FOLDER.glob("*.png")}
+    # These come from the records, as of every sweep that is kept.
+    assert drawn == {path.name for path in FOLDER.glob("*.png")} - {"heatmap.png", "selection.png"}
     assert "recommend table.csv" in LINES
 
 
