@@ -76,7 +76,8 @@ def draw(comparison: pd.DataFrame) -> Figure:
     _regrets(regret, counted, means, names)
     for y, name in enumerate(names):
         text.text(0.98, y, _said(means.get(name)), transform=text.get_yaxis_transform(), ha="right", va="center", fontsize=8)
-    text.text(0.98, 1.01, "mean [95% interval]", transform=text.transAxes, ha="right", va="bottom", fontsize=8)
+    heading = "mean [95% interval]" if any(m.known for m in means.values()) else "mean"
+    text.text(0.98, 1.01, heading, transform=text.transAxes, ha="right", va="bottom", fontsize=8)
     _costs(cost, comparison, names)
     _legend(fig, groups_of(counted["adapt_group"]), width)
     pairs, left_out = (len(f.drop_duplicates(["name", "adapt_ds"])) for f in (counted, comparison[~scored]))
