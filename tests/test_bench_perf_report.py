@@ -50,7 +50,7 @@ def test_all_choose_the_same(whole):
 def test_every_figure_of_the_benchmark_is_positive_and_the_targets_are_those_set(monkeypatch):
     part = full_table(("Ti/16", "B/16")).iloc[::9]
     monkeypatch.setattr(report, "full_table", lambda _: part)
-    monkeypatch.setattr(report.page, "render", lambda table, *_: "é" * len(table))
+    monkeypatch.setattr(report.page, "render", lambda table, *_, **__: "é" * len(table))
     found = report.run(True)
     assert [f.value.median for f in found if f.unit == "MB"] == [2 * 1281 / 1e6]
     assert {f.benchmark for f in found} == {"report"}

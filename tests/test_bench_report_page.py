@@ -91,12 +91,12 @@ def test_images_have_texts_and_tables_names():
     elements = Elements(PAGE).found
     alts = [attrs["alt"] for tag, attrs in elements if tag == "img"]
     assert "The regret of upstream_best lies between" in alts[0]
-    tables = [attrs for tag, attrs in elements if tag == "table"]
-    named = [attrs for attrs in tables if "aria-labelledby" in attrs]
-    ids = {attrs["id"] for _, attrs in elements if "id" in attrs}
-    assert len(named) == 1
-    assert named[0]["aria-labelledby"] in ids
-    assert [tag for tag, _ in elements].count("caption") == len(tables) - 1 == 6
+    names = [attrs["aria-labelledby"] for tag, attrs in elements if tag == "table"]
+    assert len(set(names)) == len(names) == 7
+    # A caption stands before the box that scrolls, and names both.
+    for name in names:
+        [named] = re.findall(rf'<(?:p class="caption"|h3) id="{name}">.+</(?:p|h3)>\n(<div class="wide.*>)\n<table', PAGE)
+        assert f'aria-labelledby="{name}"' in named
 
 
 def heat(page):
@@ -213,6 +213,13 @@ def test_a_table_of_the_released_size_makes_a_small_page_with_every_cell(release
     assert seen == highest.to_dict()
     assert len(seen) == 378 + 3
     assert all(f"augreg transfer {name} --data" in body for _, name, body in rows if not name.startswith("B_8"))
+    facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert facts["Transfer runs"] == "51,509, 0 of them diverged"
+    assert facts["Missing transfers"] == "0 of 3,795 pairs of checkpoint and task"
+    # Of ImageNetV2 it has no score: one sentence says so, and none of the means has an interval.
+    assert page.count("no ImageNetV2 score") == 1
+    assert 'id="imagenet"' not in page
+    assert "95%" not in page
 
 
 def test_runs_that_a_search_ended_early_are_counted_apart():
@@ -269,7 +276,7 @@ def test_upstream_sets_that_compete_are_pointed_out():
 
 def cells_of(page, caption):
     """Returns the rows of the table under a caption, its headings first."""
-    found = re.search(f"<caption>{re.escape(caption)}.*?</table>", page, re.DOTALL)
+    found = re.search(f'<p class="caption"[^>]*>{re.escape(caption)}.*?</table>', page, re.DOTALL)
     rows = re.findall(r"<tr[^>]*>(.*?)</tr>", found[0], re.DOTALL)
     return [[html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)] for row in rows]
 
@@ -281,6 +288,8 @@ def test_the_recommendation_has_its_reasons():
     assert shown["why this one"].startswith("best upstream validation of 4 checkpoints, +1.0 [-")
     assert ": not separable; adapting all loses 1.0 points" in shown["why this one"]
     assert shown["expected regret, points"] == "-1.0 on 2 tasks"
+    # What rows are filtered by stands before sentences, in view.
+    assert head.index("parameters") < head.index("why this one")
     tasks, scores = cells_of(PAGE, "Test accuracy of the recommended checkpoints")
     assert dict(zip(tasks, scores, strict=True)) == {
         "model": "ViT-mu",
@@ -315,6 +324,78 @@ def test_a_page_says_one_thing_of_transfers_with_several_seeds():
     assert dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))["Transfer runs"] == "16, 0 of them diverged"
 
 
+SIX = ("digits", "synthetic_sprites_position", "kitti", "cifar100", "resisc45", "oxford_iiit_pet")
+
+
+def costly(tasks=SIX, step=0.02):
+    """Returns `demo` on six tasks with what transfers cost and with a spread over tasks; `step` is what strong levels win."""
+    table = demo(tasks=tasks)
+    place = table["adapt_ds"].map({t: i for i, t in enumerate(tasks)}).astype("float64").fillna(0)
+    strength = table["aug"].map({"none": 0, "light1": 1, "strong1": 2}).astype("float64")
+    table["adapt_final_test"] = (0.5 + strength * step * (1 + place / 10)).where(table["adapt_ds"].notna())
+    return table.assign(adapt_train_flops=2.345e18, adapt_train_seconds=3600.0)
+
+
+def card(page, about):
+    """Returns the value and the whole text of the card that says what is said `about`."""
+    [found] = re.findall(rf"<div><dt>([^<]*{about}[^<]*)</dt><dd>(.*?)</dd></div>", page)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("step", "text", "value", "regret"),
+    [
+        (-0.02, "points lost by taking the best upstream instead of adapting all", "2.5 [+2.1, +2.9]", "+2.5 [+2.1, +2.9]"),
+        (0.02, "points gained by taking the best upstream instead of adapting all", "2.5 [+2.1, +2.9]", "-2.5 [-2.9, -2.1]"),
+        (1e-5, "points between adapting all and taking the best upstream", "0.0 [0.0, 0.0]", "0.0 [0.0, 0.0]"),
+    ],
+)
+def test_what_the_best_upstream_loses_or_gains_is_an_amount(step, text, value, regret):
+    page = render(costly(step=step), "Demo", {})
+    assert card(page, "taking the best upstream") == (text, value)
+    head, *rows = cells_of(page, "Strategies over all models and tasks")
+    assert {row[0]: row[head.index("regret, points")] for row in rows}["upstream_best"] == regret
+
+
+def test_intervals_are_promised_where_they_are_shown():
+    text = render(costly(), "Demo", {})
+    assert "the one that loses least first; 95% intervals over tasks." in text
+    assert "has a score, with 95% intervals over tasks." in text
+    assert "95%" not in PAGE
+
+
+def test_means_have_headings_for_people_and_no_column_without_a_value():
+    head, first, *_ = cells_of(PAGE, "Means over the tasks on which every strategy has a score")
+    assert head[:5] == ["model", "strategy", "task group", "equal weight of", "tasks"]
+    assert head[5:] == ["validation", "test", "regret, points", "adapted", "fine-tunes"]
+    assert first[:5] == ["ViT-mu", "upstream_best", "natural", "tasks", "1"]
+    head, *rows = cells_of(render(costly(), "Demo", {}), "Means over the tasks on which every strategy has a score")
+    assert head[-3:] == ["compute", "training, s", "chip-hours"]
+    found = {(row[0], row[1], row[2], row[3]): dict(zip(head, row, strict=True)) for row in rows}
+    mean = found["ViT-mu", "upstream_best", "overall", "tasks"]
+    assert (mean["test"], mean["regret, points"]) == ("55.0% [54.3%, 55.7%]", "-2.5 [-2.9, -2.1]")
+    assert (mean["compute"], mean["training, s"], mean["chip-hours"]) == ("14.1 EFLOPs", "21,600.0", "6")
+    assert found["ViT-mu", "upstream_best", "overall", "groups"]["tasks"] == "6"
+
+
+def test_tasks_without_a_score_are_counted_where_there_are_some():
+    table = demo()
+    table.loc[table["adapt_ds"] == "digits", "adapt_final_test"] = None
+    head, first, *_ = cells_of(render(table, "Demo", {}), "Means over the tasks on which every strategy has a score")
+    assert dict(zip(head, first, strict=True))["tasks left out"] == "1"
+
+
+def test_comparisons_show_what_tells_rows_apart():
+    caption = "Every model, task and strategy"
+    head, first, *_ = cells_of(PAGE, caption)
+    shown = dict(zip(head, first, strict=True))
+    assert (shown["task"], shown["task group"], shown["synthetic"]) == ("digits", "natural", "no")
+    assert shown["chosen transfer run"] == "ViT-mu-strong1-0.0--digits"
+    assert not {"validated on", "compute", "chip-hours"} & set(head)
+    assert not {"adapt_ds", "adapt_synthetic", "n_test", "finetunes"} & set(head)
+    assert "synthetic" not in cells_of(render(demo(tasks=("digits",)), "Demo", {}), caption)[0]
+
+
 def test_scores_of_probes_let_more_strategies_compete():
     table = demo()
     scored = [
@@ -334,12 +415,15 @@ def test_both_validation_scores_of_imagenet_are_shown():
     page = render(table, "Released", {})
     head, minival, v2 = cells_of(page, "What either validation score picks")
     assert [row[:3] for row in (head, minival, v2)] == [
-        ["name", "rule", "taken"],
+        ["model", "chosen by", "counts"],
         ["B/16", "minival", "no"],
         ["B/16", "ImageNetV2", "yes"],
     ]
-    assert "it would reward remembering, so ImageNetV2 decides" in v2[-1]
-    assert "What either validation score picks" not in PAGE
+    # One reason for all rows is said once.
+    assert page.count("it would reward remembering, so ImageNetV2 decides.") == 1
+    assert "why" not in head
+    assert '<a href="#imagenet">' in page
+    assert "#imagenet" not in PAGE
 
 
 def test_hostile_names_are_escaped():

@@ -1,10 +1,12 @@
 """The page in a real Chromium without a head: what a reader sees and can do, by pointer, by keyboard and by touch."""
 
+import io
 import re
 import shutil
 from collections import Counter
 from functools import cache
 
+import matplotlib.image
 import pandas as pd
 import pytest
 
@@ -16,11 +18,12 @@ pytestmark = pytest.mark.browser
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, of the dependency group `browser`")
 Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="needs selenium").Keys
 Actions = pytest.importorskip("selenium.webdriver.common.action_chains", reason="needs selenium").ActionChains
+WebDriverWait = pytest.importorskip("selenium.webdriver.support.ui", reason="needs selenium").WebDriverWait
 Service = pytest.importorskip("selenium.webdriver.chrome.service", reason="needs selenium").Service
 
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 FLAGS += " --disable-component-update --disable-sync --disable-dev-shm-usage"
-DESKTOP, PHONE = (1280, 900), (390, 844)
+DESKTOP, LOW, PHONE = (1280, 900), (1280, 600), (390, 844)
 GONE = ("S/16", "i1k", "light1", 0.1)
 FAILED = ("B/16", "i1k", "medium1", 0.0)
 
@@ -236,13 +239,52 @@ def test_the_pointer_shows_the_run_behind_a_cell_and_its_command(page):
     assert best["filename"] in text.splitlines()
     assert "augreg run augreg-i21k-300ep" in text.splitlines()
     assert any(line.startswith(f"augreg transfer {best['filename']} ") for line in text.splitlines())
-    # A click keeps it while the pointer goes on; Escape ends that.
+    # It goes with the pointer. A click keeps it while the pointer goes on; Escape ends that.
+    Actions(driver).move_to_element(find(driver, "#panel-2")[0]).perform()
+    assert not detail(driver).is_displayed()
     link.click()
     other, _ = cell(driver, "S/16", "i21k", "none", 0.0)
     Actions(driver).move_to_element(other).perform()
     assert detail(driver).text == text
     Actions(driver).send_keys(Keys.ESCAPE).perform()
     assert not detail(driver).is_displayed()
+
+
+UNCOVERED = """
+const [a, b] = [arguments[0], document.querySelector(".detail")].map((e) => e.getBoundingClientRect());
+const at = document.elementFromPoint((a.left + a.right) / 2, (a.top + a.bottom) / 2);
+return b.height > 0 && a.top >= 0 && a.bottom <= innerHeight && (b.top >= a.bottom || b.bottom <= a.top) && at === arguments[0];
+"""
+
+
+@pytest.mark.parametrize("size", [LOW, PHONE])
+@pytest.mark.parametrize("block", ["start", "center", "end"])
+def test_the_box_never_covers_the_cell_that_it_is_about(page, size, block):
+    driver = page(size)
+    link = find(driver, ".heat a")[0]
+    driver.execute_script("arguments[0].scrollIntoView({block: arguments[1]})", link, block)
+    if size == LOW:
+        Actions(driver).move_to_element(link).perform()
+        assert driver.execute_script(UNCOVERED, link)
+    driver.execute_script("arguments[0].focus({preventScroll: true})", link)
+    for key in (Keys.ARROW_DOWN, *[Keys.ARROW_RIGHT] * 13, Keys.ARROW_UP, *[Keys.ARROW_LEFT] * 13):
+        driver.switch_to.active_element.send_keys(key)
+        assert driver.execute_script(UNCOVERED, driver.switch_to.active_element)
+    assert driver.switch_to.active_element == link
+
+
+def test_what_has_the_focus_stays_shown_when_the_pointer_was_elsewhere(page):
+    driver = page()
+    first, *_, other = find(driver, ".heat a")[:5]
+    first.send_keys(Keys.ARROW_RIGHT)
+    text = detail(driver).text
+    Actions(driver).move_to_element(other).perform()
+    assert detail(driver).text != text
+    Actions(driver).move_to_element(find(driver, "#panel-1")[0]).perform()
+    assert detail(driver).text == text
+    # Gone with its cell.
+    driver.execute_script("document.getElementById('provenance').scrollIntoView()")
+    WebDriverWait(driver, 5).until(lambda _: not detail(driver).is_displayed())
 
 
 def test_the_heatmap_by_keyboard(page):
@@ -285,7 +327,8 @@ def test_the_detail_leads_to_the_row_also_where_a_filter_hid_it(page):
     driver = page()
     find(driver, "#runs .filters input")[0].send_keys("no such run")
     assert column(driver, "runs-table", "filename") == []
-    link, best = cell_by_text(driver)
+    link = find(driver, ".heat a")[0]
+    best = driver.execute_script("return document.querySelector(arguments[0].hash).cells[0].textContent", link)
     link.send_keys(Keys.ENTER)
     driver.switch_to.active_element.send_keys(Keys.ENTER)
     [row] = find(driver, "#runs-table tr:target")
@@ -293,11 +336,19 @@ def test_the_detail_leads_to_the_row_also_where_a_filter_hid_it(page):
     assert row.find_element("tag name", "th").text == best
 
 
-def cell_by_text(driver):
-    """Returns the first cell and the name of its run, which may be hidden."""
-    link = find(driver, ".heat a")[0]
-    name = driver.execute_script("return document.querySelector(arguments[0].hash).cells[0].textContent", link)
-    return link, name
+@pytest.mark.parametrize("size", [LOW, PHONE])
+def test_the_row_that_the_detail_leads_to_is_in_view_and_has_the_focus(page, size):
+    driver = page(size)
+    link = find(driver, ".heat a")[-1]
+    link.send_keys(Keys.ENTER)
+    driver.switch_to.active_element.send_keys(Keys.ENTER)
+    row = driver.switch_to.active_element
+    assert row.get_attribute("id") == link.get_attribute("href").partition("#")[2]
+    # Below the headings, and these are in view.
+    cells = [find(driver, "#runs-table thead th")[0], row.find_element("tag name", "th")]
+    heading, cell = (driver.execute_script("return arguments[0].getBoundingClientRect()", each) for each in cells)
+    assert 0 <= heading["top"] < heading["bottom"] <= cell["top"] < cell["bottom"] <= size[1]
+    assert not detail(driver).is_displayed()
 
 
 def test_on_a_phone_a_tap_shows_the_run_and_leaves_room(page):
@@ -309,6 +360,93 @@ def test_on_a_phone_a_tap_shows_the_run_and_leaves_room(page):
     assert link.get_attribute("data-cell") in detail(driver).text
     assert detail(driver).size["height"] <= 0.45 * PHONE[1]
     assert driver.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
+
+
+def right(element):
+    return element.rect["x"] + element.rect["width"]
+
+
+def box(driver, table):
+    """Returns what a table scrolls in."""
+    return find(driver, f".wide:has(> {table})")[0]
+
+
+def test_on_a_phone_headings_stand_over_their_columns_when_scrolled(page):
+    driver = page(PHONE)
+    boxes = find(driver, ".wide:has(tbody th.stays), .wide:has(.heat)")
+    assert len(boxes) == 7
+    for each in boxes:
+        driver.execute_script("arguments[0].scrollIntoView(); arguments[0].scrollLeft = 9999", each)
+        assert each.get_property("scrollLeft") > 0
+        cells = find(each, "tr > :first-child")
+        assert len({round(cell.rect["x"]) for cell in cells}) == 1
+        # Other columns are behind it, and do not show through.
+        for cell in cells[:3]:
+            assert driver.execute_script(
+                "const r = arguments[0].getBoundingClientRect();"
+                "return arguments[0].contains(document.elementFromPoint(r.right - 3, (r.top + r.bottom) / 2))",
+                cell,
+            )
+            assert cell.value_of_css_property("background-color") != "rgba(0, 0, 0, 0)"
+
+
+def test_on_a_phone_captions_are_read_whole(page):
+    driver = page(PHONE)
+    captions, tables = find(driver, ".caption"), find(driver, "table.sortable")
+    assert len(captions) == len(tables) == 7
+    for caption, table in zip(captions, tables, strict=True):
+        assert table.accessible_name == caption.text
+        driver.execute_script("arguments[0].parentElement.scrollLeft = 9999", table)
+        assert 0 <= caption.rect["x"] < right(caption) <= PHONE[0]
+        assert caption.get_property("scrollWidth") <= caption.get_property("clientWidth")
+
+
+def test_on_a_phone_sentences_are_seen_with_what_they_are_about(page):
+    driver = page(PHONE)
+    assert max(map(right, find(driver, "#findings-table tbody tr > *"))) <= PHONE[0]
+    strategy, chooses = find(driver, "#standings-table tbody tr:first-child > *")[:2]
+    assert strategy.rect["width"] + chooses.rect["width"] <= box(driver, "#standings-table").rect["width"]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_on_a_phone_a_shade_shows_that_a_heatmap_goes_on(page, dark):
+    driver = page(PHONE, dark)
+    heat = box(driver, ".heat")
+    driver.execute_script("arguments[0].scrollIntoView()", heat)
+
+    def edge():
+        pixels = matplotlib.image.imread(io.BytesIO(heat.screenshot_as_png))
+        return pixels[1, -1, :3].sum()
+
+    before = edge()
+    driver.execute_script("arguments[0].scrollLeft = 9999", heat)
+    assert abs(edge() - before) > 0.3
+
+
+def test_what_people_look_for_is_in_view(page):
+    driver = page()
+    for name, heading in (("recommended", "parameters"), ("recommended", "images/s"), ("standings", "against upstream_best")):
+        assert right(header(driver, f"{name}-table", heading)) <= right(box(driver, f"#{name}-table"))
+
+
+def test_sort_buttons_are_large_enough_to_hit(page):
+    driver = page()
+    # WCAG 2.2, success criterion 2.5.8 (level AA): 24 CSS pixels.
+    assert min(side for button in find(driver, "th button") for side in button.size.values()) >= 24
+
+
+def test_a_run_is_one_line(page):
+    driver = page()
+    assert max(row.rect["height"] for row in find(driver, "#runs-table tbody tr")) < 40
+
+
+def test_compute_sorts_across_units(page):
+    driver = page()
+    header(driver, "means-table", "compute").find_element("tag name", "button").click()
+    shown = column(driver, "means-table", "compute")
+    assert {text.split()[1] for text in shown} == {"PFLOPs", "EFLOPs"}
+    found = [float(value) * {"P": 1e15, "E": 1e18}[unit[0]] for value, unit in map(str.split, shown)]
+    assert found == sorted(found, reverse=True)
 
 
 CONTRASTS = """
@@ -324,8 +462,10 @@ const behind = (e) => {
     if (colour !== "rgba(0, 0, 0, 0)") return colour;
   }
 };
-return [...document.querySelectorAll(arguments[0])].filter((e) => e.textContent.trim()).map((e) => {
-  const [a, b] = [luminance(getComputedStyle(e).color), luminance(behind(e))].sort((x, y) => y - x);
+const [selector, part] = arguments[0].split("::");
+return [...document.querySelectorAll(selector)].filter((e) => part || e.textContent.trim()).map((e) => {
+  const colour = getComputedStyle(e, part && `::${part}`).color;
+  const [a, b] = [luminance(colour), luminance(behind(e))].sort((x, y) => y - x);
   return (a + 0.05) / (b + 0.05);
 });
 """
@@ -337,7 +477,8 @@ def test_text_stands_out_from_what_is_behind_it(page, dark):
     paper = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", paper))) < 100) == dark
     # WCAG 2.2, success criterion 1.4.3 (level AA): 4.5 to 1.
-    for what in (".heat a", ".heat td.side span", "caption", "p", "dt", "dd", "th", "td", "nav a", "label", "output"):
+    words = ("p", "dt", "dd", "th", "td", "nav a", "label", "output", "input[placeholder]::placeholder")
+    for what in (".heat a", ".heat td.side span", *words):
         ratios = driver.execute_script(CONTRASTS, what)
         assert ratios, what
         assert min(ratios) >= 4.5, what

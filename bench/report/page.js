@@ -14,8 +14,12 @@
     return element;
   };
 
-  // "86,567,656", "85.6%" and "+2.0 [+0.4, +3.6] on 5 tasks" are numbers; "" and "reference" are none.
-  const number = (text) => Number.parseFloat(text.replaceAll(",", ""));
+  // "86,567,656", "85.6%", "22.9 EFLOPs" and "+2.0 [+0.4, +3.6] on 5 tasks" are numbers; "" and "reference" are none.
+  const PREFIXES = "kMGTPEZY";
+  const number = (text) => {
+    const prefix = / (.)FLOPs$/.exec(text)?.[1] ?? "";
+    return Number.parseFloat(text.replaceAll(",", "")) * (prefix ? 1e3 ** (1 + PREFIXES.indexOf(prefix)) : 1);
+  };
 
   // Sorting. A cell without a value stays below those with one, whatever the direction; equal values keep their order.
   const alphabet = new Intl.Collator("en", { numeric: true });
@@ -90,10 +94,13 @@
     apply();
   }
 
-  // The heatmap: one stop of the Tab key a panel, arrows inside; what has the focus or the pointer is shown, a click keeps it.
+  // The heatmap: one stop of the Tab key a panel, arrows inside. The focus shows the run behind a cell, the pointer that of
+  // another for as long as it is there, a click keeps what it shows.
   const detail = document.querySelector(".detail");
   const cellsOf = (table) => bodyRows(table).map((row) => [...row.cells].map((cell) => cell.querySelector("a")));
-  let pinned = null;
+  let at = null;
+  let focused = null;
+  let pinned = false;
   let quiet = false;
   const runOf = (link) => document.getElementById(link.hash.slice(1));
   const fact = (row, name) => {
@@ -107,11 +114,21 @@
     quiet = false;
   };
   const hide = () => {
-    all("a.shown").forEach((other) => other.classList.remove("shown"));
-    if (detail.contains(document.activeElement)) focusQuietly(pinned);
-    pinned = null;
+    at?.classList.remove("shown");
+    if (detail.contains(document.activeElement)) focusQuietly(at);
+    at = focused = null;
+    pinned = false;
     detail.hidden = true;
   };
+  // At the lower edge of the window, or at the upper one where that would cover the cell, until the cell is scrolled away.
+  const place = () => {
+    if (!at) return;
+    const { top, bottom } = at.getBoundingClientRect();
+    if (bottom < 0 || top > innerHeight) hide();
+    else detail.classList.toggle("above", bottom > innerHeight - detail.offsetHeight);
+  };
+  addEventListener("scroll", place, { passive: true });
+  addEventListener("resize", place);
   const show = (link) => {
     const row = runOf(link);
     const commands = fact(row, "commands");
@@ -122,15 +139,19 @@
     const jump = make("a", "Show in the list of runs");
     jump.href = link.hash;
     jump.addEventListener("click", () => {
-      for (const filters of all(".filters")) if (runOf(jump).hidden) filters.querySelector("button").click();
+      for (const filters of all(".filters")) if (row.hidden) filters.querySelector("button").click();
+      // The browser focuses what it jumps to, if that can have the focus.
+      row.tabIndex = -1;
+      hide();
     });
     const close = make("button", "Close");
     close.type = "button";
     close.addEventListener("click", hide);
     const does = make("div", "", [jump, close]);
     does.className = "does";
-    all("a.shown").forEach((other) => other.classList.remove("shown"));
-    link.classList.add("shown");
+    at?.classList.remove("shown");
+    at = link;
+    at.classList.add("shown");
     detail.replaceChildren(
       make("p", "", [make("strong", label)]),
       make("p", "", [make("code", shown(fact(row, "filename")))]),
@@ -139,7 +160,9 @@
       does,
     );
     detail.hidden = false;
+    place();
   };
+  detail.addEventListener("focusin", () => (pinned = true));
   const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
   // The next cell in a direction that has a run; for Home and End the first and the last of the row.
   const next = (grid, link, key) => {
@@ -161,19 +184,29 @@
     table.addEventListener("focusin", ({ target }) => {
       if (quiet || !links.includes(target)) return;
       links.forEach((link) => (link.tabIndex = link === target ? 0 : -1));
-      pinned = null;
+      focused = target;
+      pinned = false;
+      // At once, as the box is placed by where the cell is; not under a pointer, whose click would miss.
+      if (target.matches(":focus-visible")) target.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
       show(target);
     });
-    table.addEventListener("pointerover", ({ target }) => {
+    // Not `pointerover`, which also comes when the page scrolls under a pointer at rest.
+    table.addEventListener("pointermove", ({ target, pointerType }) => {
       const link = target.closest("a");
-      if (link && !pinned) show(link);
+      if (link && link !== at && !pinned && pointerType !== "touch") show(link);
+    });
+    table.addEventListener("pointerleave", () => {
+      if (pinned) return;
+      if (focused) show(focused);
+      else hide();
     });
     table.addEventListener("click", (event) => {
       const link = event.target.closest("a");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       show(link);
-      pinned = link;
+      focused = link;
+      pinned = true;
       // By the keyboard: on to what can be done with it. Escape and Close lead back.
       if (event.detail === 0) detail.querySelector("a").focus({ preventScroll: true });
     });

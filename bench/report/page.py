@@ -15,7 +15,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from bench.records.atomic import export
-from bench.report import order, page_tables, regret_map, selection, standings
+from bench.report import order, page_choices, page_tables, regret_map, selection, standings
 from bench.report.figures import points, rendered
 from bench.report.page_heatmap import heatmaps
 from bench.report.provenance import provenance, warnings
@@ -107,17 +107,13 @@ def render(
         recommended=page_tables.people(recommended, "Recommended checkpoint of each model."),
         by_task=page_tables.by_task(recommended, "Test accuracy of the recommended checkpoints on every task."),
         sets=order.upstream_sets(recommended["ds"].dropna()),
-        rules=None
-        if both.empty
-        else page_tables.of(both, "What either validation score picks of all transfers to ImageNet-1k."),
+        rules=page_choices.rules(both),
         heatmap=heatmaps(table, runs, ids),
-        standings=None if compared.empty else _standings(stand),
+        standings=None if compared.empty else page_choices.standing(stand),
         pictures=[] if compared.empty else _pictures(compared, averaged),
         unmeasured=[] if compared.empty else sorted(set(STRATEGIES).difference(compared["strategy"])),
-        compared=page_tables.of(
-            compared, "Every model, task and strategy: scores in percent, regret in points, time in seconds."
-        ),
-        means=page_tables.of(averaged, "Means over tasks and of group means, over tasks that every strategy has a score on."),
+        compared=page_choices.comparisons(compared),
+        means=page_choices.means(averaged),
         findings=None if findings is None else page_tables.findings(findings, "Every claim, and what this table says of it."),
         runs=_runs(runs, commands or {}, ids),
         provenance=[*provenance(table), *((str(key), str(value)) for key, value in notes.items())],
@@ -135,10 +131,17 @@ def _hash(text: str) -> str:
 def _cards(runs: pd.DataFrame, models: list[str], transfers: int, stand: pd.DataFrame) -> list[tuple[str, str]]:
     cards = [("upstream runs", f"{len(runs):,}"), ("models", f"{len(models)}"), ("transfer runs compared", f"{transfers:,}")]
     for row in stand[stand["strategy"] == UPSTREAM_BEST.name].dropna(subset="regret").to_dict("records"):
-        lost = bounded(row["regret"], row["regret_low"], row["regret_high"])
-        cards.append(("points lost by taking the best upstream instead of adapting all", lost))
+        cards.append(_lost(row["regret"], row["regret_low"], row["regret_high"]))
         cards.append(("of the fine-tunes of adapting all that this takes", f"{100 * row['share']:.3g}%"))
     return cards
+
+
+def _lost(regret: float, low: float, high: float) -> tuple[str, str]:
+    """What the cheap choice loses or gains, as an amount, so that no minus stands before what is lost."""
+    if points(regret) == "0.0":
+        return "points between adapting all and taking the best upstream", bounded(regret, low, high)
+    lost, ends = ("lost", (low, high)) if regret > 0 else ("gained", (-high, -low))
+    return f"points {lost} by taking the best upstream instead of adapting all", bounded(abs(regret), *ends).removeprefix("+")
 
 
 def _runs(runs: pd.DataFrame, commands: Mapping[str, Sequence[str]], ids: list[str]) -> page_tables.Table:
@@ -147,14 +150,6 @@ def _runs(runs: pd.DataFrame, commands: Mapping[str, Sequence[str]], ids: list[s
     if any(known):
         shown = shown.assign(commands=pd.Series(known, index=shown.index, dtype="object"))
     return page_tables.of(shown, "Every upstream run, under the released level names.", ids)
-
-
-def _standings(found: pd.DataFrame) -> page_tables.Table:
-    shown = standings.for_people(found)
-    numbers = {"regret, points", "test", "fine-tunes", "of all", "models x tasks"}
-    return page_tables.grid(
-        shown, numbers, "Strategies over all models and tasks, the one that loses least first; 95% intervals over tasks."
-    )
 
 
 def _pictures(compared: pd.DataFrame, averaged: pd.DataFrame) -> list[_Picture]:

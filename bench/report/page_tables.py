@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import EngFormatter
 
 from bench.findings.text import effect
 from bench.report import text
 from bench.report.figures import points
 
-_PERCENT = ("val", "test", "test_low", "test_high", "final_val", "final_test")
-_POINTS = ("regret", "regret_low", "regret_high")
+_COMPUTE = EngFormatter("FLOPs")
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    **dict.fromkeys(("val", "test", "final_val", "final_test"), lambda value: f"{100 * value:.1f}%"),
+    **dict.fromkeys(("finetunes", "n_test"), lambda value: f"{value:,.0f}"),
+    "regret": points,
+    # Three digits and a prefix of SI, by which the page's script sorts.
+    "flops": lambda value: _COMPUTE(float(f"{value:.3g}")),
+    "train_seconds": lambda value: f"{value:,.1f}",
+    "chip_hours": lambda value: f"{value:.3g}" if value < 1000 else f"{value:,.0f}",
+}
+"""How values of these columns are shown; those of others as they are."""
 _SENTENCES = {"reason", "why", "why this one", "fine-tune with", "chooses", "against upstream_best", "claim"}
-_NAMES = {"checkpoint", "weights", "filename", "adapt_filename", "effect", "source"}
+_NAMES = {"checkpoint", "weights", "filename", "chosen transfer run", "effect", "source"}
 """Columns that hold what is too long for a line and is no sentence."""
 _CODE = "commands"
 """The column whose values are sequences of commands."""
@@ -44,9 +54,10 @@ class Table:
 
 
 def people(recommended: pd.DataFrame, caption: str) -> Table:
-    """What people need of the recommended table, as `bench.report.text.for_people` chooses it."""
+    """What people need of the recommended table, as `bench.report.text.for_people` chooses it, sentences last."""
     numbers = {text.PEOPLE[c] for c in recommended.select_dtypes("number").columns if c in text.PEOPLE}
-    return grid(text.for_people(recommended), numbers, caption)
+    shown = text.for_people(recommended)
+    return grid(shown[sorted(shown.columns, key=lambda c: c in _SENTENCES)], numbers, caption)
 
 
 def by_task(recommended: pd.DataFrame, caption: str) -> Table | None:
@@ -85,6 +96,13 @@ def of(frame: pd.DataFrame, caption: str, ids: Sequence[str] = ()) -> Table:
     return grid(pd.DataFrame(shown, columns=frame.columns), numbers, caption, ids)
 
 
+def headed(frame: pd.DataFrame, headings: Mapping[str, str], caption: str) -> Table:
+    """Those columns of `headings` that have a value, under these headings; intervals where the frame has their ends."""
+    said = {c: heading for c, heading in headings.items() if c in frame and frame[c].notna().any()}
+    numbers = {said[c] for c in frame[list(said)].select_dtypes("number").columns}
+    return grid(pd.DataFrame({heading: _bounded(frame, c) for c, heading in said.items()}), numbers, caption)
+
+
 def grid(shown: pd.DataFrame, numbers: set[str], caption: str, ids: Sequence[str] = ()) -> Table:
     """A frame of strings as a table, the columns `numbers` to the right and sorted as numbers."""
     kinds = [_kind(c, numbers) for c in shown.columns]
@@ -96,15 +114,19 @@ def _kind(column: str, numbers: set[str]) -> str:
     return next((kind for kind, columns in known if column in columns), "")
 
 
+def _bounded(frame: pd.DataFrame, column: str) -> list[str]:
+    shown = [_shown(v, column) for v in frame[column]]
+    if f"{column}_low" not in frame:
+        return shown
+    lows, highs = ([_shown(v, column) for v in frame[f"{column}_{end}"]] for end in ("low", "high"))
+    return [f"{v} [{low}, {high}]" if low else v for v, low, high in zip(shown, lows, highs, strict=True)]
+
+
 def _shown(value: Any, column: str) -> str:
     if pd.isna(value):
         return ""
-    if column in _PERCENT:
-        return f"{100 * value:.1f}%"
-    if column in _POINTS:
-        return points(value)
-    if column in ("finetunes", "train_seconds"):
-        return f"{value:,.0f}" if column == "finetunes" else f"{value:,.1f}"
+    if column in _SHOWN:
+        return _SHOWN[column](value)
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -39,15 +39,15 @@ def provenance(table: pd.DataFrame) -> list[tuple[str, str]]:
         ("Transfer data fingerprints", _values(transfers, "adapt_data_fingerprint")),
         ("Upstream runs", _counted(runs["status"])),
         ("Transfer runs", _counted(transfers["adapt_status"])),
-        ("Missing from the upstream grid", f"{gaps} of {grid} cells"),
-        ("Missing transfers", f"{pairs - have} of {pairs} pairs of checkpoint and task"),
+        ("Missing from the upstream grid", f"{gaps:,} of {grid:,} cells"),
+        ("Missing transfers", f"{pairs - have:,} of {pairs:,} pairs of checkpoint and task"),
     ]
 
 
 def _counted(status: pd.Series) -> str:
     counts = {kind: int(status.astype("string").eq(kind).sum()) for kind in ("diverged", "pruned")}
-    pruned = f", {counts['pruned']} pruned" if counts["pruned"] else ""
-    return f"{len(status)}, {counts['diverged']} of them diverged{pruned}"
+    pruned = f", {counts['pruned']:,} pruned" if counts["pruned"] else ""
+    return f"{len(status):,}, {counts['diverged']:,} of them diverged{pruned}"
 
 
 def warnings(table: pd.DataFrame) -> list[str]:
