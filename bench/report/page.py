@@ -101,7 +101,7 @@ def render(
         policy=_POLICY.format(_hash(f"\n{script}")),
         style=Markup(_part("page.css")),
         script=Markup(script),
-        summary=f"{len(runs)} upstream runs of {', '.join(models)} on {', '.join(sets)}; {transfers:,} transfer runs compared.",
+        summary=f"{len(runs)} upstream runs of {', '.join(models)} on {', '.join(sets)}; {transfers:,} transfers compared.",
         cards=_cards(runs, models, transfers, stand),
         warnings=warnings(table if ds is None else table[table["ds"].isin(ds)]),
         recommended=page_tables.people(recommended, "Recommended checkpoint of each model."),
@@ -129,7 +129,7 @@ def _hash(text: str) -> str:
 
 
 def _cards(runs: pd.DataFrame, models: list[str], transfers: int, stand: pd.DataFrame) -> list[tuple[str, str]]:
-    cards = [("upstream runs", f"{len(runs):,}"), ("models", f"{len(models)}"), ("transfer runs compared", f"{transfers:,}")]
+    cards = [("upstream runs", f"{len(runs):,}"), ("models", f"{len(models)}"), ("transfers compared", f"{transfers:,}")]
     for row in stand[stand["strategy"] == UPSTREAM_BEST.name].dropna(subset="regret").to_dict("records"):
         cards.append(_lost(row["regret"], row["regret_low"], row["regret_high"]))
         cards.append(("of the fine-tunes of adapting all that this takes", f"{100 * row['share']:.3g}%"))
