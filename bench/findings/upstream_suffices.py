@@ -8,17 +8,16 @@ import pandas as pd
 
 from bench.findings.effects import judged, paired
 from bench.findings.finding import Evidence, Finding, Untestable, Verdict
-from bench.findings.runs import images
-from bench.select.compare import compare
-from bench.select.measures import REFERENCE
+from bench.findings.runs import images, tested
+from bench.select import chosen
 from bench.select.published import MINIVAL, upstream_vs_downstream
-from bench.select.runs import transfer_runs
-from bench.select.strategies.upstream_best import UPSTREAM_BEST
-from bench.select.validation import V2_OF, saw
+from bench.select.runs import ok, transfer_runs, upstream_runs
+from bench.select.validation import V2_OF, saw, validation
 
 BAR = -0.01
 """A point less still is "nearly as good"; where more is lost, that is an outlier."""
 _SHOWN = 3
+_PAIR = ["name", "adapt_ds"]
 
 
 def _measured(table: pd.DataFrame) -> pd.DataFrame:
@@ -27,21 +26,26 @@ def _measured(table: pd.DataFrame) -> pd.DataFrame:
         raise Untestable("nothing was transferred")
     # Upstream scores of different sets do not compare, so one set is taken: what most was transferred from, else the largest.
     ds = max(sets.index, key=lambda s: (sets[s], -1.0 if pd.isna(images(s)) else images(s)))
-    found = compare(table, ds=[ds], strategies=[UPSTREAM_BEST.name, REFERENCE])
-    several = found["adapted"].gt(1).groupby([found["name"], found["adapt_ds"]]).transform("any")
-    if not several.any():
+    mine = table[table["ds"].eq(ds).fillna(False).astype(bool)]
+    runs = upstream_runs(mine)
+    rows = chosen.valued(mine, ["name"])
+    rows = rows[rows["filename"].isin(runs.loc[ok(runs["status"]), "filename"])]
+    rows = rows[rows.groupby(_PAIR)["filename"].transform("nunique") > 1]
+    if rows.empty:
         raise Untestable("no model has several checkpoints that were transferred to a task: there is nothing to choose")
-    found = found[several]
     if saw(ds, V2_OF):
         # By minival neither choice is one: that is a finding of its own.
-        found = found[~(found["adapt_ds"].eq(V2_OF) & found["val_split"].eq("val"))]
-    columns = {"name": "model", "adapt_ds": "task"}
-    sides = []
-    for side, strategy in (("a", UPSTREAM_BEST.name), ("b", REFERENCE)):
-        mine = found[found["strategy"].eq(strategy) & found["test"].notna()].rename(columns=columns)
-        names = {"test": side, "n_test": f"n_{side}", "adapt_filename": f"run_{side}"}
-        sides.append(mine[[*columns.values(), *names]].rename(columns=names))
-    return sides[0].merge(sides[1], on=["model", "task"])
+        judged_by = {name: validation(group)[1] for name, group in rows[rows["adapt_ds"].eq(V2_OF)].groupby("name")}
+        rows = rows[~(rows["adapt_ds"].eq(V2_OF) & rows["name"].map(judged_by).eq("val"))]
+    first = chosen.recommended(runs, ["name"])["filename"]
+    return _side(rows[rows["filename"].isin(first)], "a").merge(_side(rows, "b"), on=["model", "task"])
+
+
+def _side(rows: pd.DataFrame, side: str) -> pd.DataFrame:
+    """What validation chooses of each model and task, as one side of the pairs of `bench.findings.effects.paired`."""
+    best = chosen.best(rows.assign(n=tested(rows)), _PAIR).dropna(subset="value")
+    names = {"name": "model", "adapt_ds": "task", "value": side, "n": f"n_{side}", "adapt_filename": f"run_{side}"}
+    return best[list(names)].rename(columns=names)
 
 
 def _published(folder: Path) -> pd.DataFrame:
