@@ -18,4 +18,5 @@ SWEEP = Sweep(
         scratch("B/32", "oxford_iiit_pet", SCRATCH_EPOCHS["oxford_iiit_pet"]),
         scratch("B/16", "oxford_iiit_pet", (1e3, 3e3, 1e4), (3e-4, 1e-3), (3e-5, 1e-4)),
     ),
+    figures=("augreg-fig2",),
 )

@@ -15,4 +15,5 @@ SWEEP = Sweep(
     name="augreg-scratch-pet37-random",
     about=__doc__,
     search=scratch_search(200, SCRATCH_EPOCHS["oxford_iiit_pet"], model="B/32", dataset="oxford_iiit_pet"),
+    figures=("augreg-fig2",),
 )

@@ -12,4 +12,5 @@ SWEEP = Sweep(
     name="augreg-scratch-pet37-random-mini",
     about=__doc__,
     search=scratch_search(8, (10.0, 30.0), model="ViT-mu", dataset="mnist5k", fraction=0.1),
+    figures=("augreg-fig2",),
 )

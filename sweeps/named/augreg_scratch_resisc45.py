@@ -18,4 +18,5 @@ SWEEP = Sweep(
         scratch("B/32", "resisc45", SCRATCH_EPOCHS["resisc45"]),
         scratch("B/16", "resisc45", (75.0, 250.0, 750.0, 2.5e3, 7.5e3), (1e-3,), (1e-4, 3e-4)),
     ),
+    figures=("augreg-fig2",),
 )

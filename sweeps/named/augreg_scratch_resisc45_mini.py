@@ -21,4 +21,5 @@ SWEEP = Sweep(
         },
         fixed={"model": "ViT-mu", "dataset": "mnist5k", "fraction": 0.5},
     ),
+    figures=("augreg-fig2",),
 )

@@ -15,4 +15,5 @@ SWEEP = Sweep(
     name="augreg-scratch-resisc45-random",
     about=__doc__,
     search=scratch_search(200, SCRATCH_EPOCHS["resisc45"], model="B/32", dataset="resisc45"),
+    figures=("augreg-fig2",),
 )

@@ -12,4 +12,5 @@ SWEEP = Sweep(
     name="augreg-scratch-resisc45-random-mini",
     about=__doc__,
     search=scratch_search(8, (2.0, 6.0), model="ViT-mu", dataset="mnist5k", fraction=0.5),
+    figures=("augreg-fig2",),
 )
