@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from bench.errors import UserError
 from bench.points import parse_upstream
 from sweeps import named
-from sweeps.whereabouts import released
+from sweeps.released import released
 
 
 def commands(filenames: Iterable[str]) -> dict[str, list[str]]:

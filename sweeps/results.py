@@ -106,7 +106,8 @@ def draw(sweep: Sweep, records: Sequence[Record], accuracies: Mapping[str, float
     from bench.report import heatmap, selection
     from bench.report.recommended import recommend
     from bench.report.text import to_text
-    from bench.select.compare import compare_seeds
+    from bench.select.compare import compare
+    from bench.select.runs import over_transfer_seeds
 
     table, files = fill(from_records(records), accuracies), expected(sweep)
     write_table(table, folder / TABLE)
@@ -120,7 +121,7 @@ def draw(sweep: Sweep, records: Sequence[Record], accuracies: Mapping[str, float
     export(folder / CELLS, cells.to_csv(index=False, lineterminator="\n"))
     heatmap.save(heatmap.draw(cells), folder / HEATMAP)
     if table["adapt_filename"].notna().any():
-        selection.save(selection.draw(compare_seeds(table, scores)), folder / SELECTION)
+        selection.save(selection.draw(compare(over_transfer_seeds(table), scores)), folder / SELECTION)
     recommended = recommend(table)
     export(folder / RECOMMENDED, to_text(recommended, "md"))
     return Drawn(table, scores, recommended, left_out)

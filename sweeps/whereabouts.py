@@ -10,11 +10,9 @@ from bench.remote import is_remote
 from bench.weights.files import SUFFIXES
 from sweeps.given import RELEASED
 from sweeps.layout import WEIGHTS, Workdir
-from sweeps.recipes import VIT_DECAYS, VIT_LEVELS, VIT_MODELS, VIT_RATES
+from sweeps.released import released
 
 _SWEEP = "sweep.json"
-# Of B/8 three checkpoints were released, of which these two are known by name; for 300 epochs of ImageNet-21k.
-_B8_LEVELS = ("medium1", "medium2")
 
 
 class Whereabouts:
@@ -56,24 +54,6 @@ class Whereabouts:
         if (found := _in_folder(self._folder, filename, run)) is not None:
             return str(found)
         return RELEASED.format(filename) if self._released and run is not None and released(run) else None
-
-
-def released(run: Upstream) -> bool:
-    """Returns whether a run is one whose checkpoint was released with "How to train your ViT?"."""
-    if run.ds not in ("i1k", "i21k", "i21k_30") or run.lr != 0.001 or run.do != run.sd:
-        return False
-    if run != parse_upstream(_bare(run)):  # another seed, batch size, ...
-        return False
-    if run.model == "B/8":
-        return run.ds == "i21k" and run.epochs == 300 and run.aug in _B8_LEVELS and (run.wd, run.do) == (0.1, 0.0)
-    epochs = (30.0, 300.0) if run.dataset == "i21k" else (300.0,)
-    axes = ((run.model, VIT_MODELS), (run.aug, VIT_LEVELS), (run.wd, VIT_DECAYS), (run.do, VIT_RATES), (run.epochs, epochs))
-    return all(value in axis for value, axis in axes)
-
-
-def _bare(run: Upstream) -> str:
-    """Returns the name without what it says only where it is not the recipe's."""
-    return run.name[: run.name.index("-sd_")] + f"-sd_{run.sd}"
 
 
 def _run(filename: str) -> Upstream | None:

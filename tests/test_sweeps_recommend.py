@@ -15,7 +15,8 @@ from bench.records.table import typed, write_table
 from sweeps import advice, cli
 from sweeps.given import take
 from sweeps.layout import Workdir
-from sweeps.whereabouts import Whereabouts, released
+from sweeps.released import released
+from sweeps.whereabouts import Whereabouts
 
 NAME = "B_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.0-sd_0.0"
 RUNS = [Upstream("ViT-mu", "mnist5k", 1.0, 0.1, aug, 0.0, 0.0, 0.0) for aug in ("none", "light1", "medium1")]

@@ -11,6 +11,7 @@ from typing import TypeVar
 import pandas as pd
 
 from bench.errors import UserError
+from bench.select.runs import over_transfer_seeds
 
 SUPPORTED, CONTRADICTED, NOT_SEPARABLE, NOT_TESTABLE = "supported", "contradicted", "not separable", "not testable here"
 VERDICTS = (SUPPORTED, CONTRADICTED, NOT_SEPARABLE, NOT_TESTABLE)
@@ -29,7 +30,7 @@ class Evidence:
     """What claims are tested on: a table, or published numbers; exactly one of them.
 
     Attributes:
-      table: columns of `bench.records.schema`.
+      table: columns of `bench.records.schema`; transfers that differ in nothing but their seed become one.
       published: the folder of published numbers, see `bench.select.published`.
     """
 
@@ -39,6 +40,8 @@ class Evidence:
     def __post_init__(self) -> None:
         if (self.table is None) == (self.published is None):
             raise UserError("a finding is tested on a table or on published numbers: give one of them")
+        if self.table is not None:
+            object.__setattr__(self, "table", over_transfer_seeds(self.table))
 
     @property
     def kind(self) -> str:

@@ -13,7 +13,7 @@ from bench.findings.finding import Evidence, Finding, Untestable, Verdict
 from bench.findings.runs import tested
 from bench.points.tasks import TASKS
 from bench.select import published_scaling
-from bench.select.runs import ok, over_transfer_seeds, transfer_runs
+from bench.select.runs import ok, transfer_runs
 from bench.select.validation import V2_OF
 
 _MOST = 0.002
@@ -24,7 +24,7 @@ _APART = re.compile(r"-(?:mult|seed)_\d+")
 
 
 def _measured(table: pd.DataFrame) -> pd.DataFrame:
-    transfers = transfer_runs(over_transfer_seeds(table))
+    transfers = transfer_runs(table)
     transfers = transfers[ok(transfers["adapt_status"]) & transfers["adapt_final_test"].notna()]
     facts = {"model": transfers["name"], "task": transfers["adapt_ds"], "test": transfers["adapt_final_test"].astype(float)}
     found = pd.DataFrame({**facts, "run": transfers["adapt_filename"], "n": tested(transfers)})

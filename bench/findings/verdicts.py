@@ -10,7 +10,7 @@ import pandas as pd
 from bench.errors import UserError, choose_from
 from bench.findings import FINDINGS
 from bench.findings.finding import Evidence
-from bench.select.runs import over_transfer_seeds, transfer_runs, upstream_runs
+from bench.select.runs import transfer_runs, upstream_runs
 
 COLUMNS: dict[str, str] = {
     "finding": "string",
@@ -54,7 +54,7 @@ def verdicts(
         transfer_runs(table)
     if published is not None and not published.is_dir():
         raise UserError(f"{published}: no folder of published numbers; they are in the project's source, results/published")
-    evidence = [Evidence(table=over_transfer_seeds(table))] if table is not None else []
+    evidence = [Evidence(table=table)] if table is not None else []
     evidence += [Evidence(published=published)] if published is not None else []
     if not evidence:
         raise UserError("nothing to test findings on: give a table, published numbers, or both")

@@ -63,14 +63,14 @@ def draw(cells: pd.DataFrame, reference: str) -> Figure:
     grids = {(ds, what): 100 * _grid(named[named["ds"] == ds], what, names, columns) for ds in sets for what in _PANELS}
     relative = "do" in across
     colours = {key: grid - grid[:, :1] if key[1] != _LAST and relative else grid for key, grid in grids.items()}
+    widest = {last: _widest([c for (_, what), c in colours.items() if (what == _LAST) == last]) for last in (False, True)}
     for i, ds in enumerate(sets):
         x = left + i * (wide + _PAD)
         for j, (what, title) in enumerate(_PANELS.items()):
             y = bottom + (2 - j) * (tall + _GAP)
             ax = fig.add_axes((x / width, y / height, wide / width, tall / height), label=f"{ds} {what}")
             last = what == _LAST
-            widest = _widest([colour for (_, w), colour in colours.items() if (w == _LAST) == last])
-            _panel(ax, grids[ds, what], colours[ds, what], widest, 1 if last else 0, signed=last or not relative)
+            _panel(ax, grids[ds, what], colours[ds, what], widest[last], 1 if last else 0, signed=last or not relative)
             ax.set_title(plain(f"{ds}: {title}"), fontsize=9, fontweight="bold")
             ax.set_yticks(np.arange(len(names)) + 0.5, [plain(n) for n in names] if i == 0 else [""] * len(names), fontsize=8)
         ax.set_xticks(
